@@ -1,0 +1,1 @@
+"""One seed phrase becomes a running node."""
