@@ -1,2 +1,9 @@
 //! The pure half of alknet: no Python, no I/O, no `unsafe`.
 #![forbid(unsafe_code)]
+
+pub mod aead;
+pub mod encrypted;
+pub mod hmac;
+pub mod secret;
+pub mod sign;
+pub mod vault;

@@ -1,0 +1,86 @@
+//! Everything the vault can refuse, in one enum, so that a binding needs one map.
+
+use core::fmt;
+
+use super::bip32::NoKey;
+use super::mnemonic::{BadMnemonic, NotUtf8};
+use super::path::BadPath;
+use crate::aead::DecryptionFailed;
+use crate::encrypted::BadCiphertext;
+use crate::secret::Locked;
+use crate::sign::{BadKey, BadSignature};
+
+/// Why the vault did not do as asked. The text never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The recovery phrase is not one.
+    Mnemonic(BadMnemonic),
+    /// The derivation path is not one, or not one for this curve.
+    Path(BadPath),
+    /// A key has the wrong length or is not on its curve.
+    Key(BadKey),
+    /// The value is not `EncryptedData`.
+    Ciphertext(BadCiphertext),
+    /// The ciphertext does not open.
+    Decryption(DecryptionFailed),
+    /// The signature does not verify.
+    Signature(BadSignature),
+    /// The vault is locked.
+    Locked,
+    /// Some other argument makes no sense: the sentence says which.
+    Input(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mnemonic(error) => error.fmt(f),
+            Self::Path(error) => error.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::Ciphertext(error) => error.fmt(f),
+            Self::Decryption(error) => error.fmt(f),
+            Self::Signature(error) => error.fmt(f),
+            Self::Locked => Locked.fmt(f),
+            Self::Input(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+macro_rules! from {
+    ($($source:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from! {
+    BadMnemonic => Mnemonic,
+    BadPath => Path,
+    BadKey => Key,
+    BadCiphertext => Ciphertext,
+    DecryptionFailed => Decryption,
+    BadSignature => Signature,
+}
+
+impl From<Locked> for Error {
+    fn from(_: Locked) -> Self {
+        Self::Locked
+    }
+}
+
+impl From<NotUtf8> for Error {
+    fn from(error: NotUtf8) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<NoKey> for Error {
+    fn from(error: NoKey) -> Self {
+        Self::Input(error.to_string())
+    }
+}

@@ -1,0 +1,47 @@
+//! The one error map: every refusal of the core becomes a class of `alknet.errors`.
+
+use alknet_core::vault::Error;
+use alknet_core::vault::mnemonic::BadMnemonic;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// Build `alknet.errors.<class>(message, details={key: value})`.
+///
+/// The classes live in Python, where `except` clauses name them; should the import itself fail,
+/// that failure is what the caller sees.
+#[cold]
+pub(crate) fn raise(class: &str, message: &str, detail: Option<(&str, usize)>) -> PyErr {
+    Python::attach(|py| {
+        let build = || {
+            let class = py.import("alknet.errors")?.getattr(class)?;
+            let arguments = PyDict::new(py);
+            if let Some((key, value)) = detail {
+                let details = PyDict::new(py);
+                details.set_item(key, value)?;
+                arguments.set_item("details", details)?;
+            }
+            class.call((message,), Some(&arguments))
+        };
+        build().map_or_else(|failure: PyErr| failure, PyErr::from_value)
+    })
+}
+
+/// Turn a refusal of the vault into its Python exception.
+#[cold]
+pub(crate) fn vault(error: impl Into<Error>) -> PyErr {
+    let error = error.into();
+    let (class, detail) = match &error {
+        Error::Mnemonic(BadMnemonic::UnknownWord { position }) => {
+            ("BadMnemonic", Some(("word", *position)))
+        }
+        Error::Mnemonic(_) => ("BadMnemonic", None),
+        Error::Path(bad) => ("BadPath", Some(("position", bad.position))),
+        Error::Key(_) => ("BadKey", None),
+        Error::Ciphertext(_) => ("BadCiphertext", None),
+        Error::Decryption(_) => ("DecryptionFailed", None),
+        Error::Signature(_) => ("BadSignature", None),
+        Error::Locked => ("Locked", None),
+        Error::Input(_) => ("InvalidInput", None),
+    };
+    raise(class, &error.to_string(), detail)
+}
