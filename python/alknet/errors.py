@@ -37,6 +37,7 @@
 A program branches on the class; the text is for the person. No text holds a secret.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -205,7 +206,13 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something that the wire does not allow; the link is closed."""
+    """The peer sent something that the wire does not allow; the link is closed.
+
+    `events` are those that were whole before the fault in the same bytes, so that no answer that
+    did arrive is lost.
+    """
+
+    events: Sequence[Any] = ()
 
 
 class FrameTooLarge(RemoteProtocolError):

@@ -3,6 +3,8 @@
 
 pub mod aead;
 pub mod encrypted;
+pub mod envelope;
+pub mod frame;
 pub mod hmac;
 pub mod secret;
 pub mod sign;

@@ -1,7 +1,10 @@
 //! The one error map: every refusal of the core becomes a class of `alknet.errors`.
 
+use alknet_core::envelope::{Malformed, Refused};
+use alknet_core::frame::BadFrame;
 use alknet_core::vault::Error;
 use alknet_core::vault::mnemonic::BadMnemonic;
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -44,4 +47,33 @@ pub(crate) fn vault(error: impl Into<Error>) -> PyErr {
         Error::Input(_) => ("InvalidInput", None),
     };
     raise(class, &error.to_string(), detail)
+}
+
+/// Build `alknet.errors.<class>(*arguments)`, for the classes that write their own sentence.
+#[cold]
+fn build<'py>(py: Python<'py>, class: &str, arguments: impl PyCallArgs<'py>) -> PyErr {
+    py.import("alknet.errors")
+        .and_then(|errors| errors.getattr(class)?.call1(arguments))
+        .map_or_else(|failure| failure, PyErr::from_value)
+}
+
+/// Say what is wrong with an envelope that a peer sent.
+#[cold]
+pub(crate) fn malformed(py: Python<'_>, fault: &Malformed) -> PyErr {
+    build(py, "MalformedEnvelope", (fault.reason(), fault.offset()))
+}
+
+/// Say what is wrong with a frame that a peer sent.
+#[cold]
+pub(crate) fn bad_frame(py: Python<'_>, fault: &BadFrame) -> PyErr {
+    match fault {
+        BadFrame::TooLarge { size, limit } => build(py, "FrameTooLarge", (*size, *limit)),
+        BadFrame::Empty => build(py, "MalformedEnvelope", (fault.to_string(), 0)),
+    }
+}
+
+/// Say why an envelope of ours cannot be sent.
+#[cold]
+pub(crate) fn refused(py: Python<'_>, refusal: &Refused) -> PyErr {
+    build(py, "LocalProtocolError", (refusal.to_string(),))
 }

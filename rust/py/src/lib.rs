@@ -2,6 +2,7 @@
 
 mod aead;
 mod buffer;
+mod envelope;
 mod errors;
 mod register;
 mod sign;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     aead::init(module)?;
+    envelope::init(module)?;
     sign::init(module)?;
     vault::init(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

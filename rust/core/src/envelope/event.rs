@@ -1,0 +1,141 @@
+//! What one envelope says, borrowed from its bytes.
+
+use std::borrow::Cow;
+
+/// Text of a header field: borrowed unless the peer escaped it.
+pub type Text<'a> = Cow<'a, str>;
+
+/// How the bytes of an envelope or of a raw value are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 8259, UTF-8.
+    Json,
+    /// The msgpack specification of 2017, with `bin`, `str8` and `ext`.
+    Msgpack,
+}
+
+impl Format {
+    /// The name used in Python and in error messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Msgpack => "msgpack",
+        }
+    }
+
+    /// A map with nothing in it.
+    #[must_use]
+    pub const fn empty_map(self) -> &'static [u8] {
+        match self {
+            Self::Json => b"{}",
+            Self::Msgpack => &[0x80],
+        }
+    }
+
+    /// The value that stands for nothing.
+    #[must_use]
+    pub const fn null(self) -> &'static [u8] {
+        match self {
+            Self::Json => b"null",
+            Self::Msgpack => &[0xc0],
+        }
+    }
+}
+
+/// The bytes of exactly one value, which nobody has decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a> {
+    /// The value as it stands on the wire.
+    pub bytes: &'a [u8],
+    /// How it is encoded; in a msgpack envelope this may be [`Format::Json`].
+    pub format: Format,
+}
+
+/// One envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The call (or ping) that this belongs to.
+    pub id: Text<'a>,
+    /// What is said.
+    pub body: Body<'a>,
+}
+
+/// What is said, by `type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// `call.requested`: please carry out an operation.
+    Requested(Requested<'a>),
+    /// `call.responded`: the answer, or one item of a subscription.
+    Responded {
+        /// The answer.
+        output: Raw<'a>,
+    },
+    /// `call.completed`: no more answers will come.
+    Completed,
+    /// `call.aborted`: one side ended the call on purpose.
+    Aborted,
+    /// `call.error`: there is no answer, and this is why.
+    Failed(Failed<'a>),
+    /// `call.credit`: so many more items may be sent.
+    Credit {
+        /// Added to what was allowed before.
+        items: u64,
+    },
+    /// `call.item`: one item of an upload.
+    Item {
+        /// The item.
+        item: Raw<'a>,
+    },
+    /// `call.finished`: the caller will send no more items.
+    Finished,
+    /// `link.ping`: are you there?
+    Ping,
+    /// `link.pong`: I am.
+    Pong,
+    /// A type that this version does not know; its payload was checked and dropped.
+    Unknown {
+        /// The type.
+        kind: Text<'a>,
+    },
+}
+
+/// `call.requested`. All raw fields are in the format of `input`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requested<'a> {
+    /// `/{node}/{service}/{operation}`.
+    pub operation: Text<'a>,
+    /// The argument; an empty map if the peer sent none.
+    pub input: Raw<'a>,
+    /// When the caller stops waiting, in Unix milliseconds.
+    pub deadline_ms: Option<u64>,
+    /// The call on whose behalf this one is made.
+    pub parent_id: Option<Text<'a>>,
+    /// Who calls, if not the owner of the connection.
+    pub auth_token: Option<Text<'a>>,
+    /// For whom a head forwards; a claim, not an authority.
+    pub forwarded_for: Option<Raw<'a>>,
+    /// Whatever the caller attached.
+    pub metadata: Option<Raw<'a>>,
+    /// How many items may be sent before the first credit.
+    pub window: Option<u64>,
+    /// Older dialect: the longest silence between two items, in milliseconds.
+    pub idle_timeout_ms: Option<u64>,
+    /// W3C Trace Context, version 00.
+    pub traceparent: Option<Text<'a>>,
+    /// How many heads this call has passed.
+    pub hops: Option<u64>,
+}
+
+/// `call.error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed<'a> {
+    /// What a program branches on, such as `NOT_FOUND`.
+    pub code: Text<'a>,
+    /// What a person reads.
+    pub message: Text<'a>,
+    /// The same request may succeed later.
+    pub retryable: bool,
+    /// More for the program.
+    pub details: Option<Raw<'a>>,
+}

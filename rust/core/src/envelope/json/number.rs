@@ -1,0 +1,154 @@
+//! JSON numbers: their grammar, and whether both ends can hold them.
+
+use super::super::malformed::Malformed;
+use super::super::reader::Read;
+use super::Scanner;
+
+/// A number as it is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Number {
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+}
+
+/// This many digits fit 64 bits whatever they are.
+const SAFE_DIGITS: usize = 18;
+
+/// This many digits before the point cannot overflow a double.
+const SAFE_WHOLE: usize = 300;
+
+impl Scanner<'_> {
+    /// Step over a number that begins here.
+    #[inline]
+    pub(super) fn number(&mut self) -> Read<()> {
+        let start = self.at;
+        let shape = self.number_shape()?;
+        if shape.is_integer {
+            if shape.whole > SAFE_DIGITS {
+                self.integer(start)?;
+            }
+        } else if shape.has_exponent || shape.whole > SAFE_WHOLE {
+            self.float(start)?;
+        }
+        Ok(())
+    }
+
+    /// Read a number that begins here.
+    pub(crate) fn any_number(&mut self) -> Read<Number> {
+        let start = self.at;
+        if self.number_shape()?.is_integer {
+            self.integer(start)
+        } else {
+            self.float(start).map(Number::Float)
+        }
+    }
+
+    /// Read a whole number that is not negative.
+    #[inline]
+    pub(super) fn unsigned_number(&mut self) -> Read<u64> {
+        let start = self.at;
+        match self.peek() {
+            Some(b'0'..=b'9') => {}
+            Some(b'-') => return Err(Malformed::new(start, "must not be negative")),
+            _ => return Err(self.expected("an integer")),
+        }
+        let shape = self.number_shape()?;
+        if !shape.is_integer {
+            let reason = "expected an integer, found a number with a fraction or an exponent";
+            return Err(Malformed::new(start, reason));
+        }
+        let digits = &self.text.as_bytes()[start..self.at];
+        if shape.whole > SAFE_DIGITS {
+            return match self.integer(start)? {
+                Number::Unsigned(value) => Ok(value),
+                _ => Err(self.too_big(start)),
+            };
+        }
+        Ok(digits
+            .iter()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0')))
+    }
+
+    #[inline]
+    fn number_shape(&mut self) -> Read<Shape> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let whole = match self.peek() {
+            Some(b'0') => {
+                self.at += 1;
+                if let Some(b'0'..=b'9') = self.peek() {
+                    return Err(Malformed::new(self.at - 1, "a number with a leading zero"));
+                }
+                1
+            }
+            _ => self.digits()?,
+        };
+        let mut shape = Shape {
+            whole,
+            is_integer: true,
+            has_exponent: false,
+        };
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            shape.is_integer = false;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            shape.is_integer = false;
+            shape.has_exponent = true;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(shape)
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Read<usize> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.expected("a digit"));
+        }
+        Ok(self.at - start)
+    }
+
+    fn integer(&self, start: usize) -> Read<Number> {
+        let text = &self.text[start..self.at];
+        if text.starts_with('-') {
+            text.parse().map(Number::Negative)
+        } else {
+            text.parse().map(Number::Unsigned)
+        }
+        .map_err(|_| self.too_big(start))
+    }
+
+    fn float(&self, start: usize) -> Read<f64> {
+        match self.text[start..self.at].parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ => Err(Malformed::new(start, "a number that no double can hold")),
+        }
+    }
+
+    #[cold]
+    fn too_big(&self, start: usize) -> Malformed {
+        let digits = self.at - start;
+        Malformed::new(
+            start,
+            format!("an integer of {digits} characters does not fit 64 bits"),
+        )
+    }
+}
+
+struct Shape {
+    /// Digits before the point.
+    whole: usize,
+    is_integer: bool,
+    has_exponent: bool,
+}

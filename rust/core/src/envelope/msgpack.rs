@@ -1,0 +1,346 @@
+//! msgpack, read in place. An extension of type 1 holds JSON text where a raw value may stand.
+
+use super::event::{Format, Raw, Text};
+use super::limits::Limits;
+use super::malformed::Malformed;
+use super::reader::{Read, Reader};
+
+/// The extension type that holds JSON text.
+pub(crate) const JSON_EXTENSION: i8 = 1;
+
+/// A position in msgpack bytes.
+#[derive(Clone)]
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    limits: Limits,
+}
+
+/// What one marker announces. Lengths are what the peer says; nobody has looked whether it is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Item {
+    Nil,
+    Boolean(bool),
+    Unsigned(u64),
+    Negative(i64),
+    Float(f64),
+    String(usize),
+    Binary(usize),
+    Array(usize),
+    Map(usize),
+    Extension(i8, usize),
+}
+
+impl Item {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nil => "null",
+            Self::Boolean(_) => "a boolean",
+            Self::Unsigned(_) => "an integer",
+            Self::Negative(_) => "a negative integer",
+            Self::Float(_) => "a float",
+            Self::String(_) => "a string",
+            Self::Binary(_) => "binary",
+            Self::Array(_) => "an array",
+            Self::Map(_) => "a map",
+            Self::Extension(..) => "an extension",
+        }
+    }
+}
+
+impl<'a> Scanner<'a> {
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            limits: *limits,
+        }
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Read<[u8; N]> {
+        match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            Some(chunk) => {
+                self.at += N;
+                Ok(*chunk)
+            }
+            None => Err(self.truncated()),
+        }
+    }
+
+    /// Read a marker and the number or the length that belongs to it.
+    #[inline]
+    pub(crate) fn item(&mut self) -> Read<Item> {
+        let start = self.at;
+        let [marker] = self.fixed()?;
+        Ok(match marker {
+            0x00..=0x7f => Item::Unsigned(u64::from(marker)),
+            0x80..=0x8f => Item::Map(usize::from(marker & 0x0f)),
+            0x90..=0x9f => Item::Array(usize::from(marker & 0x0f)),
+            0xa0..=0xbf => Item::String(usize::from(marker & 0x1f)),
+            0xc0 => Item::Nil,
+            0xc1 => return Err(Malformed::new(start, "0xc1 is not a msgpack marker")),
+            0xc2 => Item::Boolean(false),
+            0xc3 => Item::Boolean(true),
+            0xc4 => Item::Binary(self.length8()?),
+            0xc5 => Item::Binary(self.length16()?),
+            0xc6 => Item::Binary(self.length32()?),
+            0xc7 => {
+                let length = self.length8()?;
+                self.extension(length)?
+            }
+            0xc8 => {
+                let length = self.length16()?;
+                self.extension(length)?
+            }
+            0xc9 => {
+                let length = self.length32()?;
+                self.extension(length)?
+            }
+            0xca => Item::Float(f64::from(f32::from_be_bytes(self.fixed()?))),
+            0xcb => Item::Float(f64::from_be_bytes(self.fixed()?)),
+            0xcc => Item::Unsigned(u64::from(u8::from_be_bytes(self.fixed()?))),
+            0xcd => Item::Unsigned(u64::from(u16::from_be_bytes(self.fixed()?))),
+            0xce => Item::Unsigned(u64::from(u32::from_be_bytes(self.fixed()?))),
+            0xcf => Item::Unsigned(u64::from_be_bytes(self.fixed()?)),
+            0xd0 => signed(i64::from(i8::from_be_bytes(self.fixed()?))),
+            0xd1 => signed(i64::from(i16::from_be_bytes(self.fixed()?))),
+            0xd2 => signed(i64::from(i32::from_be_bytes(self.fixed()?))),
+            0xd3 => signed(i64::from_be_bytes(self.fixed()?)),
+            0xd4..=0xd8 => self.extension(1 << (marker - 0xd4))?,
+            0xd9 => Item::String(self.length8()?),
+            0xda => Item::String(self.length16()?),
+            0xdb => Item::String(self.length32()?),
+            0xdc => Item::Array(self.length16()?),
+            0xdd => Item::Array(self.length32()?),
+            0xde => Item::Map(self.length16()?),
+            0xdf => Item::Map(self.length32()?),
+            0xe0..=0xff => Item::Negative(i64::from(marker.cast_signed())),
+        })
+    }
+
+    fn length8(&mut self) -> Read<usize> {
+        Ok(usize::from(u8::from_be_bytes(self.fixed()?)))
+    }
+
+    fn length16(&mut self) -> Read<usize> {
+        Ok(usize::from(u16::from_be_bytes(self.fixed()?)))
+    }
+
+    fn length32(&mut self) -> Read<usize> {
+        Ok(u32::from_be_bytes(self.fixed()?) as usize)
+    }
+
+    fn extension(&mut self, length: usize) -> Read<Item> {
+        let [kind] = self.fixed()?;
+        Ok(Item::Extension(kind.cast_signed(), length))
+    }
+
+    /// Step over *length* bytes of a string, a binary or an extension.
+    #[inline]
+    pub(crate) fn content(&mut self, length: usize) -> Read<&'a [u8]> {
+        if length > self.limits.string_bytes {
+            let reason = format!(
+                "a string of {length} bytes; the limit is {}",
+                self.limits.string_bytes
+            );
+            return Err(Malformed::new(self.at, reason));
+        }
+        match self.bytes[self.at..].get(..length) {
+            Some(content) => {
+                self.at += length;
+                Ok(content)
+            }
+            None => Err(self.truncated()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn text(&mut self, length: usize) -> Read<&'a str> {
+        let start = self.at;
+        let content = self.content(length)?;
+        simdutf8::basic::from_utf8(content).map_err(|_| not_utf8(content, start))
+    }
+
+    /// Validate one value, not more than *levels* of maps and arrays deep.
+    fn value(&mut self, levels: usize) -> Read<()> {
+        let start = self.at;
+        match self.item()? {
+            Item::Nil
+            | Item::Boolean(_)
+            | Item::Unsigned(_)
+            | Item::Negative(_)
+            | Item::Float(_) => {}
+            Item::String(length) => drop(self.text(length)?),
+            Item::Binary(length) | Item::Extension(_, length) => drop(self.content(length)?),
+            Item::Array(count) => {
+                let levels = self.deeper(levels, start)?;
+                for _ in 0..count {
+                    self.value(levels)?;
+                }
+            }
+            Item::Map(count) => {
+                let levels = self.deeper(levels, start)?;
+                for _ in 0..count {
+                    self.value(levels)?;
+                    self.value(levels)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn deeper(&self, levels: usize, start: usize) -> Read<usize> {
+        levels.checked_sub(1).ok_or_else(|| {
+            let reason = format!("nested deeper than {} levels", self.limits.depth);
+            Malformed::new(start, reason)
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn truncated(&self) -> Malformed {
+        Malformed::new(self.bytes.len(), "the input ends inside a value")
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expected(&mut self, what: &str, start: usize) -> Malformed {
+        self.at = start;
+        match self.item() {
+            Ok(item) => Malformed::new(start, format!("expected {what}, found {}", item.name())),
+            Err(fault) => fault,
+        }
+    }
+}
+
+fn signed(value: i64) -> Item {
+    match u64::try_from(value) {
+        Ok(value) => Item::Unsigned(value),
+        Err(_) => Item::Negative(value),
+    }
+}
+
+impl<'a> Reader<'a> for Scanner<'a> {
+    /// How many keys are still to come.
+    type Map = usize;
+
+    const FORMAT: Format = Format::Msgpack;
+
+    #[inline]
+    fn value_offset(&mut self) -> usize {
+        self.at
+    }
+
+    fn seek(&mut self, offset: usize) {
+        self.at = offset;
+    }
+
+    #[inline]
+    fn enter_map(&mut self) -> Read<usize> {
+        let start = self.at;
+        match self.item()? {
+            Item::Map(count) => Ok(count),
+            _ => Err(self.expected("a map", start)),
+        }
+    }
+
+    #[inline]
+    fn next_key(&mut self, left: &mut usize) -> Read<Option<(usize, Text<'a>)>> {
+        let Some(fewer) = left.checked_sub(1) else {
+            return Ok(None);
+        };
+        *left = fewer;
+        let start = self.at;
+        match self.item()? {
+            Item::String(length) => Ok(Some((start, Text::Borrowed(self.text(length)?)))),
+            _ => Err(self.expected("a key that is a string", start)),
+        }
+    }
+
+    #[inline]
+    fn take_null(&mut self) -> Read<bool> {
+        let is_null = self.bytes.get(self.at) == Some(&0xc0);
+        self.at += usize::from(is_null);
+        Ok(is_null)
+    }
+
+    #[inline]
+    fn string(&mut self) -> Read<Text<'a>> {
+        let start = self.at;
+        match self.item()? {
+            Item::String(length) => self.text(length).map(Text::Borrowed),
+            _ => Err(self.expected("a string", start)),
+        }
+    }
+
+    #[inline]
+    fn unsigned(&mut self) -> Read<u64> {
+        let start = self.at;
+        match self.item()? {
+            Item::Unsigned(value) => Ok(value),
+            Item::Negative(_) => Err(Malformed::new(start, "must not be negative")),
+            _ => Err(self.expected("an integer", start)),
+        }
+    }
+
+    fn boolean(&mut self) -> Read<bool> {
+        let start = self.at;
+        match self.item()? {
+            Item::Boolean(value) => Ok(value),
+            _ => Err(self.expected("a boolean", start)),
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self) -> Read<Raw<'a>> {
+        let start = self.at;
+        if let Some(0xc7..=0xc9 | 0xd4..=0xd8) = self.bytes.get(start)
+            && let Item::Extension(JSON_EXTENSION, length) = self.item()?
+        {
+            let inside = self.at;
+            let bytes = self.content(length)?;
+            super::decode::check(bytes, Format::Json, &self.limits)
+                .map_err(|fault| fault.shifted(inside))?;
+            return Ok(Raw {
+                bytes,
+                format: Format::Json,
+            });
+        }
+        self.at = start;
+        self.value(self.limits.depth)?;
+        Ok(Raw {
+            bytes: &self.bytes[start..self.at],
+            format: Format::Msgpack,
+        })
+    }
+
+    fn pass_payload(&mut self) -> Read<()> {
+        self.value(self.limits.depth + 1)
+    }
+
+    #[inline]
+    fn finish(&mut self) -> Read<()> {
+        if self.at == self.bytes.len() {
+            return Ok(());
+        }
+        let left = self.bytes.len() - self.at;
+        let reason = format!("expected the end of the input, found {left} more bytes");
+        Err(Malformed::new(self.at, reason))
+    }
+}
+
+#[cold]
+fn not_utf8(content: &[u8], start: usize) -> Malformed {
+    let valid = match simdutf8::compat::from_utf8(content) {
+        Ok(_) => 0,
+        Err(fault) => fault.valid_up_to(),
+    };
+    Malformed::new(start + valid, "invalid UTF-8")
+}

@@ -1,0 +1,157 @@
+//! `Decoder`: bytes in, events out.
+
+use alknet_core::envelope::{self, Format, Limits, Malformed};
+use alknet_core::frame::{BadFrame, Splitter};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::events;
+use super::format::{self, FormatName};
+use super::names::Names;
+use super::value::limits;
+use crate::buffer::Bytes;
+use crate::errors;
+
+/// Turns received bytes into events.
+///
+/// With `framed=False` each `feed` is exactly one envelope (one WebSocket message). With
+/// `framed=True` the bytes are a stream of frames, a 4-byte big-endian length and a body each, cut
+/// anywhere: whole frames come out, the rest waits for the next `feed`.
+///
+/// `frame_bytes` limits the body of one envelope, `depth` how deep one raw value may nest (at most
+/// 512), `string_bytes` the longest string or binary as it stands on the wire.
+#[pyclass(module = "alknet._core.envelope")]
+pub(super) struct Decoder {
+    format: Format,
+    limits: Limits,
+    splitter: Option<Splitter>,
+    names: Names,
+    failure: Option<Failure>,
+}
+
+/// Why a stream ended for good.
+enum Failure {
+    Frame(BadFrame),
+    Envelope(Malformed),
+    /// Python could not make an event, for want of memory.
+    Python(PyErr),
+}
+
+impl From<BadFrame> for Failure {
+    fn from(fault: BadFrame) -> Self {
+        Self::Frame(fault)
+    }
+}
+
+impl Failure {
+    fn error(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Frame(fault) => errors::bad_frame(py, fault),
+            Self::Envelope(fault) => errors::malformed(py, fault),
+            Self::Python(error) => error.clone_ref(py),
+        }
+    }
+}
+
+#[pymethods]
+impl Decoder {
+    #[new]
+    #[pyo3(signature = (
+        format,
+        *,
+        framed,
+        frame_bytes = 16_777_216,
+        depth = 64,
+        string_bytes = 16_777_216
+    ))]
+    fn new(
+        format: FormatName,
+        framed: bool,
+        frame_bytes: usize,
+        depth: usize,
+        string_bytes: usize,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            format: format.0,
+            limits: Limits {
+                frame_bytes,
+                ..limits(depth, string_bytes)?
+            },
+            splitter: framed.then(|| Splitter::new(frame_bytes)),
+            names: Names::new(),
+            failure: None,
+        })
+    }
+
+    /// Return the events of all envelopes that *data* completes, in order.
+    ///
+    /// Raises MalformedEnvelope or FrameTooLarge. The events that came before the fault in the same
+    /// *data* are in the error's `events`; the decoder is then dead, and every further call raises
+    /// the same error, with no events.
+    fn feed<'py>(&mut self, py: Python<'py>, data: Bytes<'py>) -> PyResult<Bound<'py, PyList>> {
+        match &self.failure {
+            Some(failure) => Err(failure.error(py)),
+            None => self.read(py, &data),
+        }
+    }
+
+    /// How many bytes of a frame wait for the rest of it.
+    #[getter]
+    fn buffered(&self) -> usize {
+        self.splitter.as_ref().map_or(0, Splitter::buffered)
+    }
+
+    /// "json" or "msgpack".
+    #[getter]
+    fn format<'py>(&self, py: Python<'py>) -> Bound<'py, pyo3::types::PyString> {
+        format::name(py, self.format).clone()
+    }
+}
+
+impl Decoder {
+    fn read<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {
+        let Self {
+            format,
+            limits,
+            splitter,
+            names,
+            failure,
+        } = self;
+        let mut one = |body: &[u8]| {
+            let event = envelope::decode(body, *format, limits).map_err(Failure::Envelope)?;
+            events::object(py, event, names).map_err(Failure::Python)
+        };
+        let Some(splitter) = splitter else {
+            let (size, limit) = (data.len(), limits.frame_bytes);
+            let outcome = if size > limit {
+                Err(BadFrame::TooLarge { size, limit }.into())
+            } else {
+                one(data)
+            };
+            return match outcome {
+                Ok(event) => PyList::new(py, [event]),
+                Err(fault) => Err(failed(py, failure.insert(fault), &PyList::empty(py))),
+            };
+        };
+        let events = PyList::empty(py);
+        let outcome = splitter.feed(data, |body| {
+            let event = one(body)?;
+            events.append(event).map_err(Failure::Python)
+        });
+        match outcome {
+            Ok(()) => Ok(events),
+            Err(fault) => Err(failed(py, failure.insert(fault), &events)),
+        }
+    }
+}
+
+/// The error to raise, with the events that came before the fault.
+#[cold]
+fn failed(py: Python<'_>, failure: &Failure, events: &Bound<'_, PyList>) -> PyErr {
+    let error = failure.error(py);
+    match error.value(py).setattr(intern!(py, "events"), events) {
+        Ok(()) => error,
+        Err(other) => other,
+    }
+}
