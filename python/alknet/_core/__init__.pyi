@@ -1,3 +1,5 @@
 __all__ = ["__version__"]
 
+__all__ = ["__version__"]
+
 __version__: str

@@ -2,6 +2,27 @@ from typing import ClassVar, Final, Literal, TypeAlias, final
 
 from typing_extensions import Buffer
 
+__all__ = [
+    "JSON",
+    "MSGPACK",
+    "CallAborted",
+    "CallCompleted",
+    "CallCredit",
+    "CallFailed",
+    "CallFinished",
+    "CallItem",
+    "CallRequested",
+    "CallResponded",
+    "Decoder",
+    "Encoder",
+    "Event",
+    "LinkPing",
+    "LinkPong",
+    "UnknownEvent",
+    "check",
+    "transcode",
+]
+
 _Format: TypeAlias = Literal["json", "msgpack"]
 
 JSON: Final = "json"
@@ -234,7 +255,9 @@ class Encoder:
     @property
     def format(self) -> _Format: ...
 
-def check(raw: bytes, format: _Format, *, depth: int = 64, string_bytes: int = 16777216) -> None: ...
+def check(
+    raw: bytes, format: _Format, *, depth: int = 64, string_bytes: int = 16777216
+) -> None: ...
 def transcode(
     raw: bytes,
     source: _Format,
