@@ -1,1 +1,42 @@
-"""One seed phrase becomes a running node."""
+"""One seed phrase becomes a running node.
+
+Open a node in this process with `open_node`, or a link to one elsewhere with `connect`; either
+gives a client, and a client calls. `Service` and `handler` make a service, `Request` and
+`operation` what it is asked.
+"""
+
+from alknet._core import __version__
+from alknet.call.client import Client
+from alknet.call.context import Context
+from alknet.call.stream import Stream
+from alknet.connect import connect
+from alknet.errors import AlknetError, CallError
+from alknet.identity import AccessRule, Identity
+from alknet.node import Node, load, open_node
+from alknet.protocol.request import Duplex, Request, Subscription, Upload, operation
+from alknet.runtime.service import Service, handler
+from alknet.settings import NodeSettings, Settings
+
+__all__ = [
+    "AccessRule",
+    "AlknetError",
+    "CallError",
+    "Client",
+    "Context",
+    "Duplex",
+    "Identity",
+    "Node",
+    "NodeSettings",
+    "Request",
+    "Service",
+    "Settings",
+    "Stream",
+    "Subscription",
+    "Upload",
+    "__version__",
+    "connect",
+    "handler",
+    "load",
+    "open_node",
+    "operation",
+]

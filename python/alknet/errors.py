@@ -32,6 +32,7 @@
     ├── LinkError                there is no link
     │   ├── Unreachable          nobody answered at that address
     │   └── Refused              somebody answered, and did not let us in
+    ├── ServiceFailed            a service says that it cannot go on: restart it
     └── SettingsError            stack.toml, a key file, a port: what the operator can mend
 
 A program branches on the class; the text is for the person. No text holds a secret.
@@ -246,6 +247,10 @@ class Unreachable(LinkError):
 
 class Refused(LinkError):
     """Somebody answered and did not let us in; the message is the peer's reason."""
+
+
+class ServiceFailed(AlknetError):
+    """Raised by a handler whose service cannot go on: the supervisor restarts it."""
 
 
 class SettingsError(AlknetError):

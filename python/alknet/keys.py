@@ -21,3 +21,4 @@ __all__ = [
     "generate_mnemonic",
     "verify_ed25519",
 ]
+from alknet.openssh import *

@@ -1,0 +1,91 @@
+"""Client: the one way to ask, near or far.
+
+    public = await client.call(DeriveEd25519(path="m/74'/0'/0'/0'"))
+    async with client.stream(Watch(stream="nodes")) as events: ...
+    output = await client.invoke("/head/secrets/derive", {"path": "m/74'/0'/0'/0'"})
+
+The local and the remote client answer and fail alike; nothing in a caller tells them apart.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
+
+import trio
+
+from alknet.call.stream import DEFAULT_WINDOW, Stream
+from alknet.errors import DeadlineExceeded
+from alknet.protocol.request import Request, Subscription
+
+Reply = TypeVar("Reply")
+Item = TypeVar("Item")
+
+HERE = "head"
+
+
+class Client(ABC):
+    """Asks operations of a node and of the peers connected to it."""
+
+    @abstractmethod
+    async def call(
+        self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
+    ) -> Reply:
+        """Return the reply to *request*.
+
+        *node* is the peer that shall answer; `head` is the node this client is connected to.
+        *timeout* is in seconds. A remote call always has one (the client's own if none is given);
+        the tighter of it and the caller's deadline travels with the call. Cancelling gives the call
+        up: a handler that has begun is cancelled.
+
+        Raises:
+            CallError: the operation's own answer that it did not work; see its subclasses.
+            DeadlineExceeded: there was no answer within *timeout*.
+            Disconnected: the link was lost, and with it the answer.
+        """
+
+    @abstractmethod
+    def stream(
+        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+    ) -> Stream[Item]:
+        """Return the stream that *request* asks for; enter it to begin.
+
+        At most *window* items are on their way or unread at any time.
+        """
+
+    @abstractmethod
+    async def invoke(
+        self, path: str, input: Any = None, *, timeout: float | None = None  # noqa: A002
+    ) -> Any:
+        """Call the operation at *path* with JSON-like *input*; return JSON-like output.
+
+        The untyped twin of `call`: *path* reads `/{node}/{service}/{operation}`, and no input means
+        an empty one. Bytes stand as base64 text.
+        """
+
+    @abstractmethod
+    def invoke_stream(
+        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW  # noqa: A002
+    ) -> Stream[Any]:
+        """Return the stream of JSON-like items of the subscription at *path*."""
+
+
+def late(name: str, timeout: float) -> DeadlineExceeded:
+    """Return the error for a call that had no answer in time."""
+    return DeadlineExceeded(f"{name} gave no answer within {timeout:g} s")
+
+
+class Timeout:
+    """A cancel scope that turns its own expiry, and only that, into DeadlineExceeded."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+
+    def __enter__(self) -> trio.CancelScope:
+        return self._scope.__enter__()
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        swallowed = self._scope.__exit__(*exc)
+        if swallowed and self._scope.cancelled_caught:
+            raise late(self._name, self._seconds) from None
+        return swallowed

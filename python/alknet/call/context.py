@@ -1,0 +1,73 @@
+"""Context: what a handler knows of the call it answers, beside the request itself."""
+
+import math
+from collections.abc import Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from alknet.identity import Identity
+
+if TYPE_CHECKING:
+    from alknet.call.client import Client
+    from alknet.call.dispatch import Dispatcher
+    from alknet.call.registry import Entry
+    from alknet.call.session import Session
+
+_serial = count(1)
+
+
+class Context:
+    """One call's surroundings; made by the node that is called, never read from the wire.
+
+    `identity` is who calls, None for nobody in particular; `session` is the link it came by, None
+    for a call from this process. `deadline` is in Trio's clock. `metadata` is what the caller sent
+    along, which proves nothing.
+    """
+
+    __slots__ = (
+        "_dispatcher",
+        "_request_id",
+        "deadline",
+        "entry",
+        "identity",
+        "metadata",
+        "parent_id",
+        "session",
+    )
+
+    def __init__(
+        self,
+        dispatcher: "Dispatcher",
+        entry: "Entry",
+        identity: Identity | None,
+        *,
+        request_id: str | None = None,
+        parent_id: str | None = None,
+        deadline: float = math.inf,
+        metadata: Mapping[str, Any] | None = None,
+        session: "Session | None" = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._request_id = request_id
+        self.entry = entry
+        self.identity = identity
+        self.parent_id = parent_id
+        self.deadline = deadline
+        self.metadata = metadata
+        self.session = session
+
+    @property
+    def request_id(self) -> str:
+        """What this call is known by in logs; unique in this process for local calls."""
+        if self._request_id is None:
+            self._request_id = f"local-{next(_serial)}"
+        return self._request_id
+
+    @property
+    def env(self) -> "Client":
+        """A client for the calls that this handler is composed of.
+
+        It may call what the handler declared with `uses=`, on behalf of the caller and without
+        asking the caller for more scopes, and nothing else. Its calls inherit the deadline.
+        """
+        return self._dispatcher.environment(self)

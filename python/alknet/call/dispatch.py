@@ -1,0 +1,176 @@
+"""THE HOT PATH: from a request on a link to the handler that answers it.
+
+Everything here runs in the reader of the link and never waits: look the operation up, check the
+caller, read the input, hand the call to whoever answers. A handler that may run at once does.
+"""
+
+import trio
+
+from alknet._core.envelope import CallRequested
+from alknet.call.access import refusal, unknown
+from alknet.call.client import HERE, Client
+from alknet.call.context import Context
+from alknet.call.inbound import RemoteInvocation, RemoteStreamInvocation
+from alknet.call.local import LocalClient
+from alknet.call.operation import STREAMING
+from alknet.call.payload import PayloadType
+from alknet.call.peers import Peers
+from alknet.call.registry import Entry, Registry
+from alknet.call.relay import Relay
+from alknet.call.remote import local_deadline
+from alknet.call.session import Session
+from alknet.errors import (
+    CallError,
+    DeadlineExceeded,
+    Forbidden,
+    InvalidInput,
+    RateLimited,
+    Unauthenticated,
+)
+from alknet.identity import Identity
+
+_IDENTITY = PayloadType(Identity)
+
+
+class Dispatcher:
+    """Takes requests from sessions and from this process to whoever answers them.
+
+    `name` is what this node is called in paths, beside `head`.
+    """
+
+    def __init__(self, registry: Registry, name: str = HERE) -> None:
+        self.registry = registry
+        self.name = name
+        self.peers = Peers()
+
+    # Where a path leads.
+
+    def is_here(self, node: str) -> bool:
+        """Whether *node* in a path means this node."""
+        return node in (HERE, self.name)
+
+    def split(self, path: str) -> tuple[str | None, str]:
+        """Return the node that *path* leads to, None for this one, and the operation's name.
+
+        `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
+        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
+
+        Raises:
+            InvalidInput: the path has no operation in it.
+        """
+        text = path.removeprefix("/")
+        if "/" not in text:
+            text = text.replace(".", "/", 1)
+        node, _, name = text.partition("/")
+        if not name or "//" in text:
+            raise InvalidInput(
+                f"{path!r} names no operation: write /node/service/operation, "
+                f"as in /head/secrets/derive"
+            )
+        if self.is_here(node):
+            return None, name
+        if "/" in name:
+            return node, name
+        return None, text
+
+    # Requests from this process.
+
+    def client(self, identity: Identity | None) -> Client:
+        """Return a client that calls as *identity*."""
+        return LocalClient(self, identity)
+
+    def environment(self, context: Context) -> Client:
+        """Return the client through which the handler of *context* composes other operations."""
+        uses: frozenset[str] = getattr(context.entry.endpoint, "uses", frozenset())
+        return LocalClient(self, context.identity, parent=context, uses=uses)
+
+    # Requests from a link.
+
+    def requested(self, session: Session, event: CallRequested) -> None:
+        """Answer *event*, or have it answered; every road ends in exactly one outcome."""
+        request_id = event.id
+        if not request_id or request_id in session.inbound:
+            session.fail(
+                request_id or "?",
+                "INVALID_INPUT",
+                f"the request id {request_id!r} is in use; give every call on a link its own",
+            )
+            return
+        try:
+            entry = session.admitted.get(event.operation)
+            if entry is None or event.forwarded_for is not None or event.auth_token is not None:
+                self._first(session, event)
+            else:
+                self._submit(session, event, entry, session.identity)
+        except CallError as error:
+            session.fail(request_id, error.code, error.message, error.retryable)
+
+    def _first(self, session: Session, event: CallRequested) -> None:
+        """Take the long way: route, find out who calls, check."""
+        if len(session.inbound) >= session.limits.calls_in_flight:
+            raise RateLimited(
+                f"{len(session.inbound)} of your calls are unanswered on this link, the most that "
+                f"this node allows; wait for some of them"
+            )
+        identity = self._caller(session, event)
+        node, name = self.split(event.operation)
+        if node is not None:
+            target = self.peers.route(node)
+            is_stream = self.peers.kind(target, name) in STREAMING
+            Relay(session, event.id, target, is_stream=is_stream).begin(event, name, identity)
+            return
+        entry = self.registry.get(name)
+        if entry is None:
+            raise unknown(name)
+        spec = entry.spec
+        error = refusal(spec, identity)
+        if error is not None:
+            raise error
+        if spec.confidential and not session.link.is_confidential:
+            raise Forbidden(
+                f"{name} carries secrets and this link could be listened to: use TLS (wss://), or "
+                f"call from the machine itself"
+            )
+        if identity is session.identity:
+            session.admitted[event.operation] = entry
+        self._submit(session, event, entry, identity)
+
+    def _caller(self, session: Session, event: CallRequested) -> Identity | None:
+        """Return on whose behalf the peer asks: its own, unless it may speak for others."""
+        if event.auth_token is not None:
+            raise Unauthenticated(
+                "this node takes tokens when a link is opened, not with a call: "
+                "open a link with the token"
+            )
+        identity = session.identity
+        if event.forwarded_for is None or identity is None or not identity.has("identity:forward"):
+            return identity
+        forwarded = _IDENTITY.decode(event.forwarded_for, session.format)
+        narrowed: Identity = identity.narrowed_to(forwarded)
+        return narrowed
+
+    def _submit(
+        self, session: Session, event: CallRequested, entry: Entry, identity: Identity | None
+    ) -> None:
+        if len(session.inbound) >= session.limits.calls_in_flight:
+            raise RateLimited(f"{len(session.inbound)} of your calls are unanswered on this link")
+        deadline = local_deadline(event.deadline_ms)
+        if deadline <= trio.current_time():
+            raise DeadlineExceeded(f"the deadline of {entry.spec.name} was over when it arrived")
+        request = entry.input.decode(event.input, event.format)
+        context = Context(
+            self,
+            entry,
+            identity,
+            request_id=event.id,
+            parent_id=event.parent_id,
+            deadline=deadline,
+            session=session,
+        )
+        invocation = (
+            RemoteStreamInvocation(entry, request, context, event)
+            if entry.spec.is_stream
+            else RemoteInvocation(entry, request, context)
+        )
+        session.inbound[event.id] = invocation
+        entry.endpoint.submit(invocation)

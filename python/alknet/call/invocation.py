@@ -1,0 +1,147 @@
+"""Invocation: one call on its way to exactly one outcome.
+
+Whoever answers calls `respond` or `fail` once; whoever asked may `cancel`. The first of them
+decides, and whatever comes later goes nowhere. What an outcome does is up to the subclass: wake a
+task of this process, or write to a link.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import outcome
+import trio
+
+from alknet.call.context import Context
+from alknet.call.oneshot import OneShot
+from alknet.call.registry import Entry
+from alknet.call.stream import Stream
+from alknet.errors import Aborted
+
+
+class Invocation(ABC):
+    """One call: the request, its context, and where the outcome goes.
+
+    `deadline` is in Trio's clock; infinite means that the caller's own scope watches the time.
+    `scope` is the handler's cancel scope from the moment the handler begins.
+    """
+
+    __slots__ = ()
+
+    entry: Entry
+    request: Any
+    context: Context
+    deadline: float
+    scope: trio.CancelScope | None
+    is_over: bool
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a task of this process waits, and so needs no other bound on its numbers."""
+        return True
+
+    @abstractmethod
+    def respond(self, value: Any) -> None:
+        """Give the answer; goes nowhere if the call is over."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """Answer with *error* instead; goes nowhere if the call is over."""
+
+    async def send(self, item: Any) -> None:
+        """Pass one item of a stream on, waiting while the consumer has enough unread.
+
+        Raises:
+            Aborted: the consumer has left.
+        """
+        raise TypeError(f"{self.entry.spec.name} answers once; it is no stream")
+
+    def complete(self) -> None:
+        """End a stream after its last item."""
+        raise TypeError(f"{self.entry.spec.name} answers once; it is no stream")
+
+    def cancel(self) -> None:
+        """Give the call up: one that has not begun never will, one that has is cancelled."""
+        self.is_over = True
+        if self.scope is not None:
+            self.scope.cancel(reason="the caller has left")
+
+
+class LocalInvocation(OneShot, Invocation):
+    """A call from a task of this process, which sleeps until the outcome wakes it."""
+
+    __slots__ = ("context", "deadline", "entry", "request", "scope")
+
+    def __init__(self, entry: Entry, request: Any, context: Context) -> None:
+        OneShot.__init__(self)
+        self.entry = entry
+        self.request = request
+        self.context = context
+        self.deadline = math.inf
+        self.scope = None
+
+    def respond(self, value: Any) -> None:
+        self.settle(outcome.Value(value))
+
+    def fail(self, error: BaseException) -> None:
+        self.settle(outcome.Error(error))
+
+    def abandon(self) -> None:
+        self.cancel()
+
+
+class LocalStreamInvocation(Invocation):
+    """A subscription from a task of this process: items go straight into its Stream."""
+
+    __slots__ = (
+        "_convert",
+        "_stream",
+        "context",
+        "deadline",
+        "entry",
+        "is_over",
+        "request",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        entry: Entry,
+        request: Any,
+        context: Context,
+        stream: Stream[Any],
+        convert: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.entry = entry
+        self.request = request
+        self.context = context
+        self.deadline = math.inf
+        self.scope = None
+        self.is_over = False
+        self._stream = stream
+        self._convert = convert
+
+    def respond(self, value: Any) -> None:
+        raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")
+
+    def fail(self, error: BaseException) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self._stream.finish(error)
+
+    async def send(self, item: Any) -> None:
+        await self._stream.room()
+        if self.is_over:
+            raise departed(self)
+        self._stream.push(item if self._convert is None else self._convert(item))
+
+    def complete(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self._stream.finish()
+
+
+def departed(invocation: Invocation) -> Aborted:
+    """Return the error for a handler that goes on sending after its consumer has left."""
+    return Aborted(f"the consumer of {invocation.entry.spec.name} has left")

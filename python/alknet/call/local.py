@@ -1,0 +1,152 @@
+"""LocalClient: calls within the process. Nothing is encoded, nothing leaves the thread."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from alknet.call.access import refusal
+from alknet.call.client import HERE, Client, Timeout
+from alknet.call.context import Context
+from alknet.call.invocation import LocalInvocation, LocalStreamInvocation
+from alknet.call.payload import plain
+from alknet.call.registry import Entry
+from alknet.call.stream import DEFAULT_WINDOW, Stream
+from alknet.errors import Forbidden, InvalidOperationType
+from alknet.identity import Identity
+from alknet.protocol.request import AnyRequest, Request, Subscription
+
+if TYPE_CHECKING:
+    from alknet.call.dispatch import Dispatcher
+
+Reply = TypeVar("Reply")
+Item = TypeVar("Item")
+
+
+class LocalClient(Client):
+    """Calls the services of this process, and over its links the peers connected to it.
+
+    With *parent* it is the `env` of a handler: it acts for that handler's caller, may call only
+    what the handler declared with `uses=`, and needs no scope for that.
+    """
+
+    def __init__(
+        self,
+        dispatcher: "Dispatcher",
+        identity: Identity | None,
+        *,
+        parent: Context | None = None,
+        uses: frozenset[str] | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._identity = identity
+        self._parent = parent
+        self._uses = uses
+        # Rules and identity are fixed, so a request type that was let in once stays let in.
+        self._admitted: dict[type[AnyRequest], Entry] = {}
+
+    async def call(
+        self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
+    ) -> Reply:
+        if node is not HERE and not self._dispatcher.is_here(node):
+            return await self._peer(node).call(request, timeout=timeout)
+        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        if timeout is None:
+            result: Reply = await self._run(entry, request)
+            return result
+        with Timeout(entry.spec.name, timeout):
+            result = await self._run(entry, request)
+        return result
+
+    def stream(
+        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+    ) -> Stream[Item]:
+        if not self._dispatcher.is_here(node):
+            return self._peer(node).stream(request, window=window)
+        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        return Stream(self._starter(entry, request), window)
+
+    async def invoke(
+        self, path: str, input: Any = None, *, timeout: float | None = None  # noqa: A002
+    ) -> Any:
+        node, name = self._dispatcher.split(path)
+        if node is not None:
+            return await self._peer(node).invoke(f"/{HERE}/{name}", input, timeout=timeout)
+        entry = self._find(name)
+        request = entry.input.convert({} if input is None else input)
+        if entry.spec.is_stream:
+            raise InvalidOperationType(f"{name} is a {entry.spec.kind}: stream it instead")
+        with Timeout(name, timeout if timeout is not None else float("inf")):
+            return plain(await self._run(entry, request))
+
+    def invoke_stream(
+        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW  # noqa: A002
+    ) -> Stream[Any]:
+        node, name = self._dispatcher.split(path)
+        if node is not None:
+            return self._peer(node).invoke_stream(f"/{HERE}/{name}", input, window=window)
+        entry = self._find(name)
+        request = entry.input.convert({} if input is None else input)
+        if not entry.spec.is_stream:
+            raise InvalidOperationType(f"{name} is a {entry.spec.kind}: call it instead")
+        return Stream(self._starter(entry, request, plain), window)
+
+    async def _run(self, entry: Entry, request: Any) -> Any:
+        endpoint = entry.endpoint
+        if endpoint.is_inline:
+            await trio.lowlevel.checkpoint()
+            return await endpoint.answer(request, self._context(entry))
+        invocation = LocalInvocation(entry, request, self._context(entry))
+        endpoint.submit(invocation)
+        return await invocation.wait()
+
+    def _starter(
+        self, entry: Entry, request: Any, convert: Callable[[Any], Any] | None = None
+    ) -> Callable[[Stream[Any]], Callable[[], None]]:
+        def start(stream: Stream[Any]) -> Callable[[], None]:
+            invocation = LocalStreamInvocation(
+                entry, request, self._context(entry), stream, convert
+            )
+            entry.endpoint.submit(invocation)
+            return invocation.cancel
+
+        return start
+
+    def _context(self, entry: Entry) -> Context:
+        parent = self._parent
+        if parent is None:
+            return Context(self._dispatcher, entry, self._identity)
+        return Context(
+            self._dispatcher,
+            entry,
+            self._identity,
+            parent_id=parent.request_id,
+            deadline=parent.deadline,
+        )
+
+    def _find(self, name: str) -> Entry:
+        entry = self._dispatcher.registry.find(name)
+        self._check(entry)
+        return entry
+
+    def _admit(self, request_type: type[AnyRequest]) -> Entry:
+        entry = self._dispatcher.registry.find_type(request_type)
+        self._check(entry)
+        self._admitted[request_type] = entry
+        return entry
+
+    def _check(self, entry: Entry) -> None:
+        name = entry.spec.name
+        if self._uses is not None:
+            if name not in self._uses:
+                parent = self._parent.entry.spec.name if self._parent else "this handler"
+                raise Forbidden(f"{parent} has not declared that it uses {name}: add it to uses=")
+            return
+        error = refusal(entry.spec, self._identity, from_outside=False)
+        if error is not None:
+            raise error
+
+    def _peer(self, node: str) -> Client:
+        if self._uses is not None:
+            raise Forbidden(f"a handler may not call {node!r} without declaring it")
+        return self._dispatcher.peers.client(node)

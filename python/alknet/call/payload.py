@@ -1,0 +1,78 @@
+"""Payloads: typed values on our side, raw JSON or msgpack on the wire.
+
+The envelope codec leaves inputs and outputs as raw bytes, so a payload is read exactly once, by
+whoever knows its type, and never by a node that only passes it on.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from alknet.errors import InvalidInput
+from alknet.wire.link import Format
+
+_WHERE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
+_MISSING: Final = re.compile(r"(?:required|unknown) field `(?P<field>[^`]*)`")
+
+_encode_json = msgspec.json.Encoder().encode
+_encode_msgpack = msgspec.msgpack.Encoder().encode
+
+
+def encode(value: Any, format: Format) -> bytes:  # noqa: A002
+    """Return *value* as one JSON or msgpack value; bytes become base64 text in JSON.
+
+    Raises:
+        TypeError: a value of a type that has no form on the wire.
+    """
+    return _encode_json(value) if format == "json" else _encode_msgpack(value)
+
+
+class PayloadType:
+    """Reads payloads of one type, checking them against it as they are read."""
+
+    __slots__ = ("_json", "_msgpack", "type")
+
+    def __init__(self, type_: Any) -> None:
+        self.type = type_
+        self._json = msgspec.json.Decoder(type_).decode
+        self._msgpack = msgspec.msgpack.Decoder(type_).decode
+
+    def decode(self, raw: bytes, format: Format) -> Any:  # noqa: A002
+        """Return the value that *raw* holds.
+
+        Raises:
+            InvalidInput: it does not fit the type; `details["field"]` says where.
+        """
+        try:
+            return self._json(raw) if format == "json" else self._msgpack(raw)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise unfit(error) from None
+
+    def convert(self, value: Any) -> Any:
+        """Return the typed value of JSON-like *value* (dicts, lists, str, ...).
+
+        Raises:
+            InvalidInput: it does not fit the type.
+        """
+        try:
+            return msgspec.convert(value, self.type)
+        except msgspec.ValidationError as error:
+            raise unfit(error) from None
+
+
+def plain(value: Any) -> Any:
+    """Return *value* as the dicts, lists and strings that JSON would hold."""
+    return msgspec.to_builtins(value)
+
+
+def unfit(error: msgspec.MsgspecError) -> InvalidInput:
+    """Return the error that says which field does not fit, and what was expected of it."""
+    found = _WHERE.match(str(error))
+    what, where = (found["what"], found["where"]) if found else (str(error), None)
+    missing = _MISSING.search(what)
+    field = ".".join(part for part in (where, missing and missing["field"]) if part)
+    sentence = what[:1].lower() + what[1:]
+    if where:
+        sentence = f"`{where}`: {sentence}"
+    return InvalidInput(f"the input does not fit: {sentence}", details={"field": field or None})

@@ -1,0 +1,88 @@
+"""The peers that are connected now, by name, and what they answer."""
+
+from collections.abc import Mapping
+
+from alknet.call.access import unknown
+from alknet.call.client import Client
+from alknet.call.remote import RemoteClient
+from alknet.call.session import Session
+from alknet.errors import NotFound
+from alknet.protocol.request import Kind
+
+
+class Peers:
+    """Sessions by the id of the peer at their far end.
+
+    A peer can be called once it has registered operations. If it is connected twice, the link that
+    registered last answers; when that goes, the one before it does.
+    """
+
+    def __init__(self) -> None:
+        self._connected: dict[str, list[Session]] = {}
+        self._offered: dict[Session, Mapping[str, Kind]] = {}
+
+    def add(self, session: Session) -> None:
+        """Note that the peer of *session* is connected."""
+        self._connected.setdefault(_name(session), [])
+
+    def remove(self, session: Session) -> None:
+        """Forget *session* and what came over it."""
+        self._offered.pop(session, None)
+        sessions = self._connected.get(_name(session), [])
+        if session in sessions:
+            sessions.remove(session)
+        if not sessions:
+            self._connected.pop(_name(session), None)
+
+    def offer(self, session: Session, operations: Mapping[str, Kind]) -> str:
+        """Note which *operations* the peer of *session* answers; return its name in paths."""
+        sessions = self._connected.setdefault(_name(session), [])
+        if session in sessions:
+            sessions.remove(session)
+        sessions.append(session)
+        self._offered[session] = operations
+        return _name(session)
+
+    def route(self, node: str) -> Session:
+        """Return the session over which *node* answers.
+
+        Raises:
+            NotFound: it is not connected, or has registered nothing.
+        """
+        sessions = self._connected.get(node)
+        if sessions is None:
+            raise NotFound(f"no peer called {node!r} is connected")
+        if not sessions:
+            raise NotFound(f"the peer {node!r} is connected, but has registered no operations")
+        return sessions[-1]
+
+    def kind(self, session: Session, name: str) -> Kind:
+        """Return the kind of the operation called *name* that the peer of *session* answers.
+
+        Raises:
+            NotFound: it has registered no such operation.
+        """
+        kind = self._offered.get(session, {}).get(name)
+        if kind is None:
+            raise unknown(f"{_name(session)}/{name}")
+        return kind
+
+    def client(self, node: str) -> Client:
+        """Return a client for the operations of *node*."""
+        return RemoteClient(self.route(node))
+
+    def names(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return each connected peer and the operations it has registered, in order of name."""
+        return [
+            (name, tuple(self._offered.get(sessions[-1], ())) if sessions else ())
+            for name, sessions in sorted(self._connected.items())
+        ]
+
+    def cancel(self, reason: str) -> None:
+        """End every session that has registered operations."""
+        for session in list(self._offered):
+            session.cancel(reason)
+
+
+def _name(session: Session) -> str:
+    return session.identity.id if session.identity is not None else session.link.peer_address

@@ -1,0 +1,85 @@
+"""What this side of a link has asked and the other has not answered yet."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import outcome
+
+from alknet.call.oneshot import OneShot
+from alknet.call.payload import PayloadType
+from alknet.call.stream import Stream
+from alknet.errors import Aborted, CallError, InvalidInput, RemoteProtocolError
+from alknet.wire.link import Format
+
+
+class Pending(Protocol):
+    """Takes the events that answer one call, until one of them ends it."""
+
+    def responded(self, output: bytes, format: Format, /) -> bool:  # noqa: A002
+        """Take an answer or an item; return whether the call is over."""
+
+    def completed(self) -> None:
+        """Take the end of a stream."""
+
+    def failed(self, error: CallError, /) -> None:
+        """Take the error that the call ends with."""
+
+
+class PendingCall(OneShot):
+    """A call that one answer ends; `wait` returns its raw output and the format of it."""
+
+    __slots__ = ()
+
+    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+        self.settle(outcome.Value((output, format)))
+        return True
+
+    def completed(self) -> None:
+        self.settle(outcome.Error(Aborted("the peer ended the call without an answer")))
+
+    def failed(self, error: CallError) -> None:
+        self.settle(outcome.Error(error))
+
+
+class PendingStream:
+    """A subscription: each answer is an item, until the end or an error."""
+
+    __slots__ = ("_name", "_stream", "_type", "give_up")
+
+    def __init__(self, stream: Stream[Any], item: PayloadType, name: str) -> None:
+        self._stream = stream
+        self._type = item
+        self._name = name
+        self.give_up: Callable[[], None] = lambda: None
+
+    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+        stream = self._stream
+        try:
+            if stream.is_full:
+                raise RemoteProtocolError(f"{self._name} sends more items than it was granted")
+            stream.push(read_output(self._type, output, format, self._name))
+        except RemoteProtocolError as error:
+            self.give_up()
+            stream.finish(error)
+        return stream.is_over
+
+    def completed(self) -> None:
+        self._stream.finish()
+
+    def failed(self, error: CallError) -> None:
+        self._stream.finish(error)
+
+
+def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:  # noqa: A002
+    """Return the typed value of a peer's answer.
+
+    Raises:
+        RemoteProtocolError: it is not of the type that the request promises.
+    """
+    try:
+        return type_.decode(output, format)
+    except InvalidInput as error:
+        raise RemoteProtocolError(
+            f"the answer of {name} is not what its request type promises ({error}); "
+            f"are both sides of the same version?"
+        ) from None

@@ -1,0 +1,72 @@
+"""Relay: a call that this node passes on to a peer, payload unread."""
+
+from typing import TYPE_CHECKING
+
+from alknet._core.envelope import CallRequested
+from alknet.call.payload import encode
+from alknet.errors import CallError
+from alknet.identity import Identity
+from alknet.wire.link import Format
+
+if TYPE_CHECKING:
+    from alknet.call.session import Session
+
+
+class Relay:
+    """One call between two links: pending on the one it goes to, inbound on the one it came from.
+
+    Inputs, outputs and items pass as the raw bytes they came as. Credit and abort pass too, so the
+    flow control is the caller's own and nothing piles up here.
+    """
+
+    __slots__ = ("_is_stream", "_origin", "_origin_id", "_target", "_target_id")
+
+    def __init__(
+        self, origin: "Session", origin_id: str, target: "Session", *, is_stream: bool
+    ) -> None:
+        self._origin = origin
+        self._origin_id = origin_id
+        self._target = target
+        self._target_id = ""
+        self._is_stream = is_stream
+
+    def begin(self, event: CallRequested, name: str, identity: Identity | None) -> None:
+        """Ask the target."""
+        forwarded = None if identity is None else encode(identity, self._target.format)
+        self._target_id = self._target.ask(
+            f"/head/{name}",
+            event.input,
+            self,
+            input_format=event.format,
+            deadline_ms=event.deadline_ms,
+            parent_id=event.parent_id,
+            forwarded_for=forwarded,
+            window=event.window,
+            traceparent=event.traceparent,
+        )
+        self._origin.inbound[self._origin_id] = self
+
+    # What the target answers.
+
+    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+        if not self._is_stream:
+            self._origin.inbound.pop(self._origin_id, None)
+        self._origin.respond(self._origin_id, output, format)
+        return not self._is_stream
+
+    def completed(self) -> None:
+        self._origin.inbound.pop(self._origin_id, None)
+        self._origin.complete(self._origin_id)
+
+    def failed(self, error: CallError) -> None:
+        self._origin.inbound.pop(self._origin_id, None)
+        details = None if error.details is None else encode(error.details, self._origin.format)
+        self._origin.fail(self._origin_id, error.code, error.message, error.retryable, details)
+
+    # What the origin says.
+
+    def cancel(self) -> None:
+        self._target.give_up(self._target_id)
+
+    def credit(self, items: int) -> None:
+        self._target.grant(self._target_id, items)

@@ -1,0 +1,329 @@
+"""Session: one authenticated link, both ways. Each side may ask, and each may answer.
+
+Two tasks serve a link. The reader takes whatever has arrived, hands every event over and never
+waits for a handler; the writer sends whatever has been queued in one piece, so that the busier a
+link is, the fewer system calls a message costs.
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import structlog
+import trio
+from trio.lowlevel import ParkingLot
+
+from alknet._core.envelope import (
+    CallAborted,
+    CallCompleted,
+    CallCredit,
+    CallFailed,
+    CallRequested,
+    CallResponded,
+    Decoder,
+    Encoder,
+    LinkPing,
+)
+from alknet.call.pending import Pending
+from alknet.call.registry import Entry
+from alknet.call.wakeup import Wakeup
+from alknet.errors import (
+    Aborted,
+    CallError,
+    Disconnected,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Unavailable,
+    from_wire,
+)
+from alknet.identity import Identity
+from alknet.wire.limits import DEFAULT_LIMITS, UNSENT_PAUSE_BYTES, Limits
+from alknet.wire.link import Format, Link
+
+if TYPE_CHECKING:
+    from alknet.call.dispatch import Dispatcher
+
+log = structlog.get_logger("alknet.session")
+
+_CLOSING_SECONDS = 2.0
+
+
+class Inbound(Protocol):
+    """A call of the peer's that is being answered."""
+
+    def cancel(self) -> None:
+        """The peer has given the call up."""
+
+    def credit(self, items: int, /) -> None:
+        """The peer has room for *items* more."""
+
+
+class Session:
+    """The calls that go both ways over one link.
+
+    `identity` is who the peer has proven to be; `dispatcher` answers what it asks, and without one
+    nothing is answered. Run it with `await nursery.start(session.run)`.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        identity: Identity | None,
+        dispatcher: "Dispatcher | None" = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.link = link
+        self.identity = identity
+        self.format: Format = link.format
+        self.limits = limits
+        self.encoder = Encoder(link.format, framed=link.framed, frame_bytes=limits.frame_bytes)
+        self.inbound: dict[str, Inbound] = {}
+        # The dispatcher's memory of which operations this peer has been found to be allowed.
+        self.admitted: dict[str, Entry] = {}
+        self._decoder = Decoder(
+            link.format, framed=link.framed, frame_bytes=limits.frame_bytes, depth=limits.depth
+        )
+        self._dispatcher = dispatcher
+        self._pending: dict[str, Pending] = {}
+        self._last_id = 0
+        self._queued = Wakeup()
+        self._sent = ParkingLot()
+        self._is_sending = False
+        self._lost: Disconnected | RemoteProtocolError | None = None
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+
+    def __repr__(self) -> str:
+        who = self.identity.id if self.identity else "somebody"
+        return f"<Session with {who} at {self.link.peer_address}>"
+
+    # Running.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the link until either side closes it.
+
+        Whatever was asked over it and has no answer then fails with Disconnected, and whatever the
+        peer has asked is cancelled. Raises nothing when the link is lost, only logs it.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    task_status.started()
+                    await self._read()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._close(Disconnected(f"the link to {self.link.peer_address} was closed"))
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_SECONDS):
+                await self.link.aclose()
+            self._ended.set()
+
+    def cancel(self, reason: str) -> None:
+        """End the session at once; `run` returns soon after."""
+        self._close(Disconnected(f"the link to {self.link.peer_address} was closed: {reason}"))
+        self._scope.cancel(reason=reason)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the link is gone."""
+        return self._lost is not None
+
+    async def closed(self) -> None:
+        """Return when `run` has returned and the link is closed."""
+        await self._ended.wait()
+
+    async def flushed(self) -> None:
+        """Return when everything queued so far has been handed to the link."""
+        while (self.encoder.pending or self._is_sending) and not self.is_closed:
+            await self._sent.park()
+
+    async def _read(self) -> None:
+        link, feed = self.link, self._decoder.feed
+        try:
+            while True:
+                data = await link.receive()
+                if not data:
+                    return
+                for event in feed(data):
+                    self._handle(event)
+        except RemoteProtocolError as error:
+            log.warning("peer broke the protocol", peer=link.peer_address, error=str(error))
+            self._close(error)
+            with trio.move_on_after(_CLOSING_SECONDS):
+                await self._say_goodbye(error)
+        except Disconnected as error:
+            self._close(error)
+
+    async def _say_goodbye(self, error: RemoteProtocolError) -> None:
+        """Tell the peer why the link is about to be closed, as an error that answers no call."""
+        self.encoder.failed("", "INVALID_INPUT", str(error))
+        await self.link.send(self.encoder.take())
+
+    async def _write(self) -> None:
+        link, encoder = self.link, self.encoder
+        try:
+            while True:
+                while not encoder.pending:
+                    await self._queued.wait()
+                self._is_sending = True
+                await link.send(encoder.take())
+                self._is_sending = False
+                self._sent.unpark_all()
+        except Disconnected as error:
+            self._close(error)
+            self._scope.cancel(reason="the link was cut")
+
+    def _close(self, error: Disconnected | RemoteProtocolError) -> None:
+        if self._lost is not None:
+            return
+        self._lost = error
+        pending, self._pending = self._pending, {}
+        inbound, self.inbound = self.inbound, {}
+        lost = error if isinstance(error, Disconnected) else Disconnected(str(error))
+        for call in pending.values():
+            call.failed(lost)
+        for answering in inbound.values():
+            answering.cancel()
+        self._sent.unpark_all()
+
+    # Asking.
+
+    def ask(self, operation: str, input: bytes, pending: Pending, **fields: Any) -> str:  # noqa: A002
+        """Send a request; its answer goes to *pending*. Return the request's id.
+
+        *fields* are those of `Encoder.requested`. Never waits: await `room` before asking much.
+
+        Raises:
+            Disconnected: the link is gone.
+            Unavailable: too many calls are in flight on this link.
+            LocalProtocolError: the request is larger than a frame may be.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if len(self._pending) >= self.limits.calls_in_flight:
+            raise Unavailable(
+                f"{len(self._pending)} calls are in flight on the link to {self.link.peer_address}, "
+                f"the most that `calls_in_flight` under [limits] allows"
+            )
+        self._last_id += 1
+        request_id = str(self._last_id)
+        self.encoder.requested(request_id, operation, input, **fields)
+        self._pending[request_id] = pending
+        self._queued.set()
+        return request_id
+
+    def give_up(self, request_id: str) -> None:
+        """Tell the peer that nobody waits for the answer to *request_id* any more."""
+        if self._pending.pop(request_id, None) is not None:
+            self.encoder.aborted(request_id)
+            self._queued.set()
+
+    def grant(self, request_id: str, items: int) -> None:
+        """Tell the peer that there is room for *items* more of the stream *request_id*."""
+        if request_id in self._pending:
+            self.encoder.credit(request_id, items)
+            self._queued.set()
+
+    async def room(self) -> None:
+        """Wait while so much is unsent that queueing more would only use up memory.
+
+        Raises:
+            Disconnected: the link is gone.
+        """
+        while self.encoder.pending > UNSENT_PAUSE_BYTES and self._lost is None:
+            await self._sent.park()
+        if self._lost is not None:
+            raise self._lost
+
+    # Answering.
+
+    def respond(self, request_id: str, output: bytes, format: Format) -> None:  # noqa: A002
+        """Answer the peer's call *request_id*, or send an item of its stream."""
+        if self._lost is None:
+            try:
+                self.encoder.responded(request_id, output, format)
+            except LocalProtocolError as error:
+                self.fail(request_id, "INTERNAL", f"the answer cannot be sent: {error}")
+                return
+            self._queue()
+
+    def complete(self, request_id: str) -> None:
+        """End the peer's stream *request_id*."""
+        if self._lost is None:
+            self.encoder.completed(request_id)
+            self._queue()
+
+    def fail(
+        self,
+        request_id: str,
+        code: str,
+        message: str,
+        retryable: bool = False,  # noqa: FBT001, FBT002
+        details: bytes | None = None,
+    ) -> None:
+        """Answer the peer's call *request_id* with an error."""
+        if self._lost is None:
+            self.encoder.failed(request_id, code, message, retryable, details)
+            self._queue()
+
+    def _queue(self) -> None:
+        self._queued.set()
+        if self.encoder.pending > self.limits.unsent_bytes:
+            self.cancel(f"the peer has left {self.encoder.pending} bytes of answers unread")
+
+    # Events.
+
+    def _handle(self, event: Any) -> None:
+        kind = type(event)
+        if kind is CallRequested:
+            if self._dispatcher is None:
+                self.fail(event.id, "NOT_FOUND", "this side of the link answers no calls")
+            else:
+                self._dispatcher.requested(self, event)
+        elif kind is CallResponded:
+            pending = self._pending.get(event.id)
+            if pending is not None and pending.responded(event.output, event.format):
+                self._pending.pop(event.id, None)
+        elif kind is CallAborted:
+            self._aborted(event.id)
+        elif kind is CallFailed:
+            self._failed(event)
+        elif kind is CallCompleted:
+            pending = self._pending.pop(event.id, None)
+            if pending is not None:
+                pending.completed()
+        elif kind is CallCredit:
+            answering = self.inbound.get(event.id)
+            if answering is not None:
+                answering.credit(event.items)
+        elif kind is LinkPing:
+            self.encoder.pong(event.id)
+            self._queued.set()
+
+    def _aborted(self, request_id: str) -> None:
+        # Both sides count their own ids, so the same id may be in use both ways; only the side that
+        # asked can abort, and the side that answers says `call.error` instead.
+        answering = self.inbound.pop(request_id, None)
+        if answering is not None:
+            answering.cancel()
+            return
+        pending = self._pending.pop(request_id, None)
+        if pending is not None:
+            pending.failed(Aborted("the peer has aborted the call"))
+
+    def _failed(self, event: CallFailed) -> None:
+        if event.id == "":
+            raise RemoteProtocolError(f"the peer closes the link: {event.message}")
+        pending = self._pending.pop(event.id, None)
+        if pending is not None:
+            pending.failed(read_error(event))
+
+
+def read_error(event: CallFailed) -> CallError:
+    """Return the error that a peer's `call.error` carries."""
+    details = None
+    if event.details is not None:
+        decoder = msgspec.json.decode if event.format == "json" else msgspec.msgpack.decode
+        value = decoder(event.details)
+        details = value if isinstance(value, dict) else {"value": value}
+    return from_wire(event.code, event.message, retryable=event.retryable, details=details)

@@ -1,0 +1,62 @@
+"""Who calls, and what an operation asks of them.
+
+An Identity is always worked out by the node that is called, from the connection or from a token
+that it has verified; nothing a peer writes about itself becomes one.
+"""
+
+import msgspec
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A caller, as far as the node that is called has verified it.
+
+    `id` stays the same when keys are rotated. A scope is a word such as `secrets:derive`; a granted
+    scope may end in `*` (`secrets:*`, or `*` alone) and then covers every scope that starts with
+    what stands before the star. `resources` maps `type:id` to the actions allowed on it.
+    """
+
+    id: str
+    scopes: frozenset[str] = frozenset()
+    resources: dict[str, frozenset[str]] = {}
+
+    def has(self, scope: str) -> bool:
+        """Tell whether *scope*, which may itself end in a star, is covered by a granted one."""
+        if scope in self.scopes:
+            return True
+        return any(
+            granted.endswith("*") and scope.startswith(granted[:-1]) for granted in self.scopes
+        )
+
+    def narrowed_to(self, other: "Identity") -> "Identity":
+        """Return *other*, able to do only what both may: neither can lend the other a right.
+
+        The resources are those that both list, each with the actions that both allow.
+        """
+        scopes = {scope for scope in self.scopes if other.has(scope)}
+        scopes |= {scope for scope in other.scopes if self.has(scope)}
+        resources = {
+            name: self.resources[name] & actions
+            for name, actions in other.resources.items()
+            if name in self.resources
+        }
+        return Identity(id=other.id, scopes=frozenset(scopes), resources=resources)
+
+
+class AccessRule(msgspec.Struct, frozen=True):
+    """What an operation asks of its caller; the default asks nothing, not even a name.
+
+    `all_of` must all be held; of `any_of` one must be, and an empty `any_of` restricts nothing.
+    With `resource_type` the caller must also be allowed `resource_action` on the very resource that
+    the request names.
+    """
+
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    resource_type: str | None = None
+    resource_action: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may call, known or not."""
+        return not (self.all_of or self.any_of or self.resource_type)
+

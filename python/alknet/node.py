@@ -1,0 +1,213 @@
+"""A node: its services under a supervisor, its listeners, its links, in one nursery."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from alknet import settings as stack
+from alknet.call.client import Client
+from alknet.call.dispatch import Dispatcher
+from alknet.call.registry import Registry
+from alknet.call.session import Session
+from alknet.errors import AlknetError, SettingsError
+from alknet.identity import Identity
+from alknet.keys import Keyring
+from alknet.protocol.auth import Granted, VerifyPubkey, VerifyToken
+from alknet.runtime.actor import Actor
+from alknet.runtime.background import open_background
+from alknet.runtime.host import Host
+from alknet.runtime.service import Service
+from alknet.runtime.supervisor import Supervisor
+from alknet.runtime.vault import Vault
+from alknet.services import available
+from alknet.settings import Settings
+from alknet.transport import websocket
+from alknet.transport.admission import admit
+from alknet.wire.link import Link
+
+log = structlog.get_logger("alknet.node")
+
+# The node may do what it likes with itself; nobody else can have this identity.
+_ITSELF = frozenset({"*"})
+_CLOSING_SECONDS = 2.0
+
+
+class Node:
+    """A running node, as `open_node` gives it.
+
+    `client` calls its services and its peers; `url` is the first it listens at, "" if none.
+    """
+
+    def __init__(self, settings: Settings, vault: Vault, services: Iterable[Service]) -> None:
+        self.settings = settings
+        self.vault = vault
+        self.dispatcher = Dispatcher(Registry(), settings.node.name)
+        self.urls: list[str] = []
+        self._sessions: set[Session] = set()
+        self._host = Host(self.dispatcher, vault, self._section)
+        self.client: Client = self.dispatcher.client(Identity(settings.node.name, _ITSELF))
+        self._supervisor = Supervisor(self._actors(services))
+        for actor in self._supervisor.actors:
+            self.dispatcher.registry.add(actor.entries())
+
+    @property
+    def name(self) -> str:
+        """What this node is called in paths, beside `head`."""
+        return self.settings.node.name
+
+    @property
+    def url(self) -> str:
+        """The first URL the node listens at."""
+        return self.urls[0] if self.urls else ""
+
+    @property
+    def services(self) -> list[str]:
+        """The namespaces of the services that run, each after those it requires."""
+        return [actor.name for actor in self._supervisor.actors]
+
+    def _actors(self, services: Iterable[Service]) -> list[Actor]:
+        known = available()
+        built = [known[name].create(self._host) for name in ("services", *self.settings.services)]
+        return [Actor(service) for service in (*built, *services)]
+
+    def _section(self, namespace: str) -> Any:
+        """Return the checked table of *namespace*; from the file, if there is one, as it is now."""
+        settings = self.settings
+        if settings.path is not None:
+            settings = load(settings.path)
+        found = settings.services.get(namespace)
+        shape = available()[namespace].settings_type
+        return shape() if found is None and shape is not None else found
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run the services, then listen; when cancelled, stop in good order."""
+        async with trio.open_nursery() as outer:
+            await outer.start(self._supervisor.run)
+            try:
+                async with trio.open_nursery() as listeners:
+                    for url in self.settings.node.listen:
+                        self.urls.append(await listeners.start(self._listen, url))
+                    task_status.started()
+                    await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._stop()
+                outer.cancel_scope.cancel()
+
+    async def _listen(self, url: str, *, task_status: trio.TaskStatus[str]) -> None:
+        if url.startswith("wss:"):
+            raise SettingsError(f"cannot listen at {url}: this version listens at ws:// only")
+        await websocket.listen(
+            url, self._serve, limits=self.settings.limits, task_status=task_status
+        )
+
+    async def _serve(self, link: Link) -> None:
+        """Find out who has connected, then answer until the link ends."""
+        try:
+            identity = await admit(
+                link,
+                node=self.name,
+                key=self.vault.identity,
+                verify=self._verify,
+                limits=self.settings.limits,
+            )
+        except AlknetError as error:
+            log.warning("auth attempt", remote=link.peer_address, result="reject", why=str(error))
+            raise
+        log.info("auth attempt", remote=link.peer_address, result="accept", peer=identity.id)
+        session = Session(
+            link, identity=identity, dispatcher=self.dispatcher, limits=self.settings.limits
+        )
+        self._sessions.add(session)
+        self.dispatcher.peers.add(session)
+        try:
+            await session.run()
+        finally:
+            self.dispatcher.peers.remove(session)
+            self._sessions.discard(session)
+            log.info("connection closed", remote=link.peer_address, peer=identity.id)
+
+    async def _verify(self, credential: bytes | str) -> Identity | str:
+        if isinstance(credential, bytes):
+            verdict = await self.client.call(VerifyPubkey(credential))
+        else:
+            verdict = await self.client.call(VerifyToken(credential))
+        return verdict.identity if isinstance(verdict, Granted) else verdict.reason
+
+    async def _stop(self) -> None:
+        """Let calls in flight finish, tell the peers, and leave nothing behind."""
+        drain = self.settings.node.drain
+        log.info("stopping", drain=drain)
+        await self._supervisor.stop(drain)
+        with trio.move_on_after(_CLOSING_SECONDS):
+            for session in list(self._sessions):
+                await session.flushed()
+        for session in list(self._sessions):
+            session.cancel("the node is stopping")
+
+
+@asynccontextmanager
+async def open_node(
+    settings: Settings | Path | str | None = None,
+    *,
+    keyring: Keyring | None = None,
+    services: Iterable[Service] = (),
+) -> AsyncIterator[Node]:
+    """Start a node and yield it; stop it when the block is left.
+
+    *settings* is a stack.toml or its path; without it every service runs with its defaults and
+    nothing is listened at. With *keyring* the vault is unlocked from the start, and is locked when
+    the node stops. *services* are run beside those that *settings* turn on.
+
+    Leaving the block, or cancelling it, first lets calls in flight finish for `drain` seconds.
+
+    Raises:
+        SettingsError: the node cannot start as asked: bad settings, a port that is taken.
+    """
+    if settings is None:
+        settings = Settings(services=_defaults())
+    elif not isinstance(settings, Settings):
+        settings = load(Path(settings))
+    if settings.node.listen and "auth" not in settings.services:
+        raise SettingsError("a node that listens needs the table [auth], to know whom to let in")
+    vault = Vault(keyring)
+    try:
+        node = Node(settings, vault, services)
+        async with open_background() as nursery:
+            try:
+                await nursery.start(node.run)
+            except BaseExceptionGroup as group:
+                raise _first(group) from None
+            yield node
+    finally:
+        vault.lock()
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in *path*, with the tables of all services that there are.
+
+    Raises:
+        SettingsError: the file cannot be read or has a fault; the message says where.
+    """
+    return stack.load(path, _shapes())
+
+
+def _shapes() -> Mapping[str, type[Any] | None]:
+    shapes = {name: service.settings_type for name, service in available().items()}
+    # The directory always runs; a table for it would have nothing to say.
+    shapes.pop("services", None)
+    return shapes
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: None if shape is None else shape() for name, shape in _shapes().items()}
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first: a start fails for one reason, however deep it is wrapped."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

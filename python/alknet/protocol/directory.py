@@ -1,0 +1,99 @@
+"""What one may ask of the directory: which operations there are, and who is connected."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from alknet.identity import AccessRule
+from alknet.protocol.request import Kind, Request, operation
+
+
+class OperationSummary(msgspec.Struct, frozen=True):
+    """One line of the list; `name` is what follows `/{node}/` in a call."""
+
+    name: str
+    namespace: str
+    kind: Kind
+    description: str
+
+
+class OperationSchema(msgspec.Struct, frozen=True):
+    """Everything a caller needs to know; the schemas are JSON Schema 2020-12."""
+
+    name: str
+    namespace: str
+    version: str
+    kind: Kind
+    description: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    errors: tuple[str, ...]
+    access: AccessRule
+    idempotent: bool
+    confidential: bool
+
+
+class OperationList(msgspec.Struct, frozen=True):
+    """The operations that the caller may call."""
+
+    operations: tuple[OperationSummary, ...]
+
+
+class PeerSummary(msgspec.Struct, frozen=True):
+    """A connected peer and the operations it has registered with this node."""
+
+    peer_id: str
+    operations: tuple[str, ...]
+
+
+class PeerList(msgspec.Struct, frozen=True):
+    """The peers that are connected now."""
+
+    peers: tuple[PeerSummary, ...]
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The answer to a ping: who answers, and its clock in seconds since the Unix epoch."""
+
+    node: str
+    time: float
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """Under which name the caller's operations can be called from now on: `/{node}/...`."""
+
+    node: str
+    operations: int
+
+
+@operation("services/list")
+class ListOperations(Request[OperationList], frozen=True):
+    """List the operations of this node that the caller may call."""
+
+
+@operation("services/schema")
+class Schema(Request[OperationSchema], frozen=True):
+    """Describe the operation called `name`, if the caller may call it."""
+
+    name: str
+
+
+@operation("services/peers", scopes=("services:peers",))
+class ListPeers(Request[PeerList], frozen=True):
+    """List the connected peers and what they have registered."""
+
+
+@operation("services/ping")
+class Ping(Request[Pong], frozen=True):
+    """Answer at once."""
+
+
+@operation("services/register", kind="mutation", scopes=("services:register",), idempotent=True)
+class Register(Request[Registered], frozen=True):
+    """Offer the caller's own `operations` to this node, over the link that this call came by.
+
+    They are gone when the link is; registering again replaces the list.
+    """
+
+    operations: tuple[OperationSummary, ...]

@@ -1,0 +1,152 @@
+"""The four shapes of a call, and the one line that gives a call its name.
+
+A request type is written once, as a frozen struct whose base says what comes back:
+
+    @operation("clock/now", scopes=("clock:read",))
+    class Now(Request[float], frozen=True):
+        '''Return seconds since the Unix epoch.'''
+
+From it come the typed client call, the registry entry with its JSON Schema and the access rule.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from alknet.identity import AccessRule
+
+Kind = Literal["query", "mutation", "subscription", "upload", "duplex"]
+Visibility = Literal["external", "internal"]
+
+Reply = TypeVar("Reply")
+Item = TypeVar("Item")
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Declaration(msgspec.Struct, frozen=True):
+    """What `@operation` says of a request type, beside what its fields and base say."""
+
+    name: str
+    kind: Kind
+    access: AccessRule = AccessRule()
+    visibility: Visibility = "external"
+    idempotent: bool = False
+    confidential: bool = False
+    version: str = "1.0.0"
+    resource_id: str | None = None
+    errors: tuple[str, ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """The service that answers: what stands before the slash."""
+        return self.name.partition("/")[0]
+
+
+class AnyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The root of the four shapes; use one of them."""
+
+    __operation__: ClassVar[Declaration]
+
+
+class Request(AnyRequest, Generic[Reply], frozen=True):
+    """One request, one reply."""
+
+
+class Subscription(AnyRequest, Generic[Item], frozen=True):
+    """One request, a stream of items until either side leaves."""
+
+
+class Upload(AnyRequest, Generic[Item, Reply], frozen=True):
+    """One request, a stream of items from the caller, one reply."""
+
+
+class Duplex(AnyRequest, Generic[In, Out], frozen=True):
+    """One request, then a stream of items each way."""
+
+
+_DEFAULT_KIND: dict[type, Kind] = {
+    Request: "query",
+    Subscription: "subscription",
+    Upload: "upload",
+    Duplex: "duplex",
+}
+_ALLOWED_KINDS: dict[type, tuple[Kind, ...]] = {
+    Request: ("query", "mutation"),
+    Subscription: ("subscription",),
+    Upload: ("upload",),
+    Duplex: ("duplex",),
+}
+
+R = TypeVar("R", bound=AnyRequest)
+
+
+def operation(
+    name: str,
+    *,
+    kind: Kind | None = None,
+    scopes: tuple[str, ...] = (),
+    any_scopes: tuple[str, ...] = (),
+    resource: tuple[str, str] | None = None,
+    resource_id: str | None = None,
+    visibility: Visibility = "external",
+    idempotent: bool | None = None,
+    confidential: bool = False,
+    version: str = "1.0.0",
+    errors: tuple[str, ...] = (),
+) -> Callable[[type[R]], type[R]]:
+    """Name a request type `namespace/verb` and say who may ask.
+
+    `kind` is "query" for a Request unless it says "mutation". A query is idempotent, anything else
+    only if it says so. `resource` is (type, action) and `resource_id` the JSON Pointer (RFC 6901)
+    in the input at which the id of the resource stands. `confidential` keeps the operation off
+    links on which others could listen. `errors` lists the codes that its own errors carry.
+
+    Raises:
+        TypeError: the type is none of the four shapes, or the kind does not go with the shape.
+    """
+
+    def declare(request_type: type[R]) -> type[R]:
+        shape, _ = signature(request_type)
+        chosen = kind or _DEFAULT_KIND[shape]
+        if chosen not in _ALLOWED_KINDS[shape]:
+            raise TypeError(
+                f"{request_type.__name__} is a {shape.__name__}, which is a "
+                f"{' or '.join(_ALLOWED_KINDS[shape])}, not a {chosen}"
+            )
+        if name.count("/") < 1 or not all(name.split("/")):
+            raise TypeError(f"operation {name!r} must read namespace/verb, as in 'secrets/derive'")
+        resource_type, action = resource or (None, None)
+        request_type.__operation__ = Declaration(
+            name=name,
+            kind=chosen,
+            access=AccessRule(scopes, any_scopes, resource_type, action),
+            visibility=visibility,
+            idempotent=chosen == "query" if idempotent is None else idempotent,
+            confidential=confidential,
+            version=version,
+            resource_id=resource_id,
+            errors=errors,
+        )
+        return request_type
+
+    return declare
+
+
+def signature(request_type: type[AnyRequest]) -> tuple[type, tuple[Any, ...]]:
+    """Return the shape of a request type and the types its base was given.
+
+    `class Now(Request[float])` gives `(Request, (float,))`.
+
+    Raises:
+        TypeError: the type does not derive from one of the four shapes with its types filled in.
+    """
+    for base in getattr(request_type, "__orig_bases__", ()):
+        shape = get_origin(base)
+        if shape in _DEFAULT_KIND:
+            return shape, get_args(base)
+    raise TypeError(
+        f"{request_type.__name__} must derive from Request[Reply], Subscription[Item], "
+        f"Upload[Item, Reply] or Duplex[In, Out]"
+    )

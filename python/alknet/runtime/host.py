@@ -1,0 +1,27 @@
+"""Host: what a node gives to each of its services."""
+
+from collections.abc import Callable
+from typing import Any
+
+from alknet.call.dispatch import Dispatcher
+from alknet.runtime.vault import Vault
+
+
+class Host:
+    """The node as its services see it.
+
+    `section(namespace)` reads that table of stack.toml anew and returns it checked; it raises
+    SettingsError, and the service keeps what it has, if the file has a fault.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, vault: Vault, section: Callable[[str], Any]
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.vault = vault
+        self.section = section
+
+    @property
+    def name(self) -> str:
+        """What the node is called."""
+        return self.dispatcher.name

@@ -1,0 +1,72 @@
+"""Mailbox: the calls that wait for an actor, first come, first served.
+
+The actor takes everything that waits in one go, so under load a message costs it no wake-up of its
+own. A call from this process is never refused: its caller sleeps until the answer comes, so there
+are at most as many as there are callers, and that is the backpressure. A call from a link costs its
+caller nothing to send, so beyond `size` such calls are refused.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from alknet.call.invocation import Invocation
+from alknet.call.wakeup import Wakeup
+from alknet.errors import Unavailable
+
+if TYPE_CHECKING:
+    from alknet.runtime.actor import HandlerEndpoint
+
+Letter = tuple[Invocation, "HandlerEndpoint"]
+
+
+class Mailbox:
+    """A FIFO of calls for one actor; *size* bounds those that come from links."""
+
+    __slots__ = ("_arrived", "_compact_at", "_letters", "name", "size")
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self._letters: deque[Letter] = deque()
+        self._arrived = Wakeup()
+        self._compact_at = 2 * size
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    def put(self, invocation: Invocation, endpoint: "HandlerEndpoint") -> None:
+        """Add a call; one from a link that finds the mailbox full is failed with Unavailable."""
+        letters = self._letters
+        if len(letters) >= self.size and not self._admit(invocation):
+            return
+        letters.append((invocation, endpoint))
+        if len(letters) == 1:
+            self._arrived.set()
+
+    def _admit(self, invocation: Invocation) -> bool:
+        # Calls given up while they waited still lie here. They are swept out when the mailbox has
+        # doubled since the last sweep, so that a caller who asks and leaves over and over cannot
+        # fill the memory, and sweeping costs each call a constant.
+        if len(self._letters) >= self._compact_at:
+            self._letters = deque(letter for letter in self._letters if not letter[0].is_over)
+            self._compact_at = 2 * max(self.size, len(self._letters))
+        if invocation.is_local or len(self._letters) < self.size:
+            return True
+        invocation.fail(
+            Unavailable(f"{self.name} has {len(self._letters)} calls waiting; try again later")
+        )
+        return False
+
+    async def take(self) -> deque[Letter]:
+        """Wait until something has arrived, and take all of it."""
+        while not self._letters:
+            await self._arrived.wait()
+        letters = self._letters
+        self._letters = deque()
+        return letters
+
+    def close(self, error: Exception) -> None:
+        """Fail everything that waits with *error*."""
+        letters, self._letters = self._letters, deque()
+        for invocation, _ in letters:
+            invocation.fail(error)

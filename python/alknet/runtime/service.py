@@ -1,0 +1,169 @@
+"""Service: a class whose handlers are the methods that answer requests.
+
+    class Clock(Service, namespace="clock"):
+        @handler
+        async def now(self, request: Now) -> float:
+            return time.time()
+
+A handler is exclusive unless it says otherwise: while it runs, no other exclusive handler of the
+same service does, so `self` needs no locks. `concurrent=True` is for handlers that keep no state
+across their waits; they run side by side, and in the caller's own task where they can. A handler
+that never waits may be a plain `def`. One that answers a Subscription is an async generator.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, get_type_hints, overload
+
+import msgspec
+
+from alknet.call.context import Context
+from alknet.call.operation import operation_type
+from alknet.protocol.request import AnyRequest, signature
+from alknet.runtime.host import Host
+
+Restart = Literal["permanent", "transient", "temporary"]
+F = TypeVar("F", bound=Callable[..., Any])
+_MARK = "__alknet_handler__"
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """One handler method, as its signature tells it."""
+
+    function: Callable[..., Any]
+    request_type: type[AnyRequest]
+    concurrent: bool
+    uses: frozenset[str]
+    is_async: bool
+    is_stream: bool
+    wants_context: bool
+
+
+class _Options(msgspec.Struct, frozen=True):
+    concurrent: bool
+    uses: tuple[type[AnyRequest] | str, ...]
+
+
+@overload
+def handler(function: F, /) -> F: ...
+
+
+@overload
+def handler(
+    *, concurrent: bool = False, uses: tuple[type[AnyRequest] | str, ...] = ()
+) -> Callable[[F], F]: ...
+
+
+def handler(
+    function: F | None = None,
+    /,
+    *,
+    concurrent: bool = False,
+    uses: tuple[type[AnyRequest] | str, ...] = (),
+) -> F | Callable[[F], F]:
+    """Mark a method as the one that answers the request type its first parameter is annotated with.
+
+    A second parameter annotated with Context receives the call's context. `uses` lists the request
+    types, or names of operations, that the handler calls through `context.env`; it can call no
+    others there, and its caller needs no scopes for these.
+    """
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, _Options(concurrent, uses))
+        return function
+
+    return mark if function is None else mark(function)
+
+
+class Service:
+    """The base of every service; see the module's docstring for how to write one.
+
+    `namespace` is the first part of its operations' names and its table in stack.toml. `requires`
+    names the services that must run before it. `restart` says what happens when `running` ends:
+    "permanent" starts it again in any case, "transient" only after an error, "temporary" never.
+    `settings_type` is the shape of its table in stack.toml.
+    """
+
+    namespace: ClassVar[str] = ""
+    requires: ClassVar[tuple[str, ...]] = ()
+    restart: ClassVar[Restart] = "permanent"
+    mailbox_size: ClassVar[int] = 1024
+    settings_type: ClassVar[type[msgspec.Struct] | None] = None
+    handlers: ClassVar[tuple[Handler, ...]] = ()
+
+    def __init_subclass__(cls, *, namespace: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if namespace is not None:
+            cls.namespace = namespace
+        cls.handlers = tuple(
+            _read(cls, function)
+            for _, function in inspect.getmembers(cls, inspect.isfunction)
+            if hasattr(function, _MARK)
+        )
+
+    @classmethod
+    def create(cls, host: Host) -> Self:  # noqa: ARG003
+        """Return the service for the node that *host* is; override it to take what is needed."""
+        return cls()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold what the service needs while it runs; requests come only between the two halves.
+
+        Override it to open files, start background tasks in a nursery, and so on. An exception
+        that leaves it ends the service, and the supervisor decides what follows.
+        """
+        yield
+
+
+def _read(service: type, function: Callable[..., Any]) -> Handler:
+    """Return what the signature of *function* says.
+
+    Raises:
+        TypeError: it is no handler; the message says which line to mend.
+    """
+    where = f"{service.__name__}.{function.__name__}"
+    options: _Options = getattr(function, _MARK)
+    hints = get_type_hints(function)
+    parameters = list(inspect.signature(function).parameters)[1:]
+    request_type = hints.get(parameters[0]) if parameters else None
+    if not (isinstance(request_type, type) and issubclass(request_type, AnyRequest)):
+        raise TypeError(f"{where}: annotate its first parameter with the request type it answers")
+    wants_context = len(parameters) > 1
+    if wants_context and (len(parameters) > 2 or hints.get(parameters[1]) is not Context):
+        raise TypeError(f"{where}: after the request it may take one parameter, a Context")
+    spec = operation_type(request_type).spec
+    is_stream = inspect.isasyncgenfunction(function)
+    if spec.is_stream != is_stream:
+        verb = "must be an async generator" if spec.is_stream else "must not be a generator"
+        raise TypeError(f"{where}: {spec.name} is a {spec.kind}, so its handler {verb}")
+    _check_return(where, request_type, hints.get("return"), is_stream=is_stream)
+    return Handler(
+        function=function,
+        request_type=request_type,
+        concurrent=options.concurrent,
+        uses=frozenset(
+            used if isinstance(used, str) else used.__operation__.name for used in options.uses
+        ),
+        is_async=inspect.iscoroutinefunction(function),
+        is_stream=is_stream,
+        wants_context=wants_context,
+    )
+
+
+def _check_return(
+    where: str, request_type: type[AnyRequest], annotated: Any, *, is_stream: bool
+) -> None:
+    """Refuse a handler that says it returns something else than its request type promises."""
+    _, types = signature(request_type)
+    promised = types[-1]
+    if is_stream:
+        annotated = (get_args(annotated) or (None,))[0] if get_origin(annotated) else annotated
+    if promised is None:
+        promised = type(None)
+    if annotated != promised:
+        raise TypeError(
+            f"{where} is annotated to return {annotated!r}, and {request_type.__name__} promises "
+            f"{promised!r}"
+        )

@@ -1,0 +1,95 @@
+"""DirectoryService: which operations there are for a caller, and who is connected."""
+
+import time
+from typing import Self
+
+from alknet.call.access import refusal, unknown
+from alknet.call.context import Context
+from alknet.call.dispatch import Dispatcher
+from alknet.call.operation import OperationSpec
+from alknet.errors import InvalidInput
+from alknet.protocol.directory import (
+    ListOperations,
+    ListPeers,
+    OperationList,
+    OperationSchema,
+    OperationSummary,
+    PeerList,
+    PeerSummary,
+    Ping,
+    Pong,
+    Register,
+    Registered,
+    Schema,
+)
+from alknet.runtime.host import Host
+from alknet.runtime.service import Service, handler
+
+
+class DirectoryService(Service, namespace="services"):
+    """Discovery. It shows a caller exactly what the caller could call, by the same check."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    @classmethod
+    def create(cls, host: Host) -> Self:
+        return cls(host.dispatcher)
+
+    @handler(concurrent=True)
+    def list(self, _: ListOperations, context: Context) -> OperationList:
+        return OperationList(
+            tuple(
+                summary(entry.spec)
+                for entry in self._dispatcher.registry
+                if refusal(entry.spec, context.identity) is None
+            )
+        )
+
+    @handler(concurrent=True)
+    def schema(self, request: Schema, context: Context) -> OperationSchema:
+        entry = self._dispatcher.registry.get(request.name)
+        if entry is None or refusal(entry.spec, context.identity) is not None:
+            raise unknown(request.name)
+        spec = entry.spec
+        return OperationSchema(
+            name=spec.name,
+            namespace=spec.namespace,
+            version=spec.version,
+            kind=spec.kind,
+            description=spec.description,
+            input_schema=spec.input_schema,
+            output_schema=spec.output_schema,
+            errors=spec.errors,
+            access=spec.access,
+            idempotent=spec.idempotent,
+            confidential=spec.confidential,
+        )
+
+    @handler(concurrent=True)
+    def peers(self, _: ListPeers) -> PeerList:
+        return PeerList(
+            tuple(PeerSummary(name, names) for name, names in self._dispatcher.peers.names())
+        )
+
+    @handler(concurrent=True)
+    def ping(self, _: Ping) -> Pong:
+        return Pong(node=self._dispatcher.name, time=time.time())
+
+    @handler(concurrent=True)
+    def register(self, request: Register, context: Context) -> Registered:
+        session = context.session
+        if session is None:
+            raise InvalidInput(
+                "only a peer can register operations, over the link by which it is to be called; "
+                "a service of this process is given to open_node(services=...)"
+            )
+        offered = {each.name: each.kind for each in request.operations}
+        node = self._dispatcher.peers.offer(session, offered)
+        return Registered(node=node, operations=len(offered))
+
+
+def summary(spec: OperationSpec) -> OperationSummary:
+    """Return the line that a list shows of *spec*: the first of its description."""
+    first = spec.description.partition("\n\n")[0].replace("\n", " ")
+    return OperationSummary(spec.name, spec.namespace, spec.kind, first)

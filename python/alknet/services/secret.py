@@ -1,0 +1,145 @@
+"""SecretService: answers from the vault. Keys stay in Rust; what leaves is public or sealed."""
+
+from functools import partial
+from typing import Self
+
+import trio
+
+from alknet.errors import InvalidInput
+from alknet.keys import (
+    DEFAULT_ALPHABET,
+    EncryptedData,
+    Keyring,
+    memory_status,
+    site_path,
+    ssh_fingerprint,
+)
+from alknet.protocol.secret import (
+    Decrypt,
+    DeriveEd25519,
+    DeriveEncryptionKey,
+    DeriveEthereumKey,
+    DerivePassword,
+    Ed25519PublicKey,
+    Encrypt,
+    EncryptionKey,
+    EthereumKey,
+    Lock,
+    Password,
+    Plaintext,
+    Sealed,
+    Status,
+    Unlock,
+    VaultStatus,
+)
+from alknet.runtime.host import Host
+from alknet.runtime.service import Service, handler
+from alknet.runtime.vault import Vault
+
+FIRST_KEY_VERSION = 2
+LONGEST_PASSWORD = 255
+
+
+class SecretService(Service, namespace="secrets"):
+    """The eight things one may ask of the vault, and its status."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    @classmethod
+    def create(cls, host: Host) -> Self:
+        return cls(host.vault)
+
+    @handler(concurrent=True)
+    def derive(self, request: DeriveEd25519) -> Ed25519PublicKey:
+        key = self._vault.keyring.ed25519(request.path)
+        return Ed25519PublicKey(
+            algorithm="ed25519",
+            path=request.path,
+            public_key=key.public_key,
+            fingerprint=ssh_fingerprint(key.public_key),
+        )
+
+    @handler(concurrent=True)
+    def encryption_key(self, request: DeriveEncryptionKey) -> EncryptionKey:
+        path = encryption_path(request.key_version)
+        self._vault.keyring.ed25519(path)
+        return EncryptionKey(key_version=request.key_version, path=path)
+
+    @handler(concurrent=True)
+    def ethereum(self, request: DeriveEthereumKey) -> EthereumKey:
+        key = self._vault.keyring.secp256k1(request.path)
+        return EthereumKey(
+            algorithm="secp256k1",
+            path=request.path,
+            public_key=key.public_key,
+            address=key.ethereum_address,
+        )
+
+    @handler(concurrent=True)
+    def password(self, request: DerivePassword) -> Password:
+        if not 1 <= request.length <= LONGEST_PASSWORD:
+            raise InvalidInput(
+                f"a password of {request.length} characters cannot be made: "
+                f"`length` is 1 to {LONGEST_PASSWORD}",
+                details={"field": "length"},
+            )
+        keyring = self._vault.keyring
+        text = keyring.password_text(site_path(request.site), request.length, DEFAULT_ALPHABET)
+        return Password(text)
+
+    @handler(concurrent=True)
+    def encrypt(self, request: Encrypt) -> Sealed:
+        sealed = self._vault.keyring.seal(
+            request.data,
+            key_version=request.key_version,
+            associated_data=request.associated_data,
+        )
+        return Sealed(sealed.key_version, sealed.salt, sealed.iv, sealed.data)
+
+    @handler(concurrent=True)
+    def decrypt(self, request: Decrypt) -> Plaintext:
+        sealed = request.sealed
+        encrypted = EncryptedData(
+            key_version=sealed.key_version, salt=sealed.salt, iv=sealed.iv, data=sealed.data
+        )
+        keyring = self._vault.keyring
+        return Plaintext(keyring.open(encrypted, associated_data=request.associated_data))
+
+    @handler
+    async def lock(self, _: Lock) -> VaultStatus:
+        self._vault.lock()
+        return self._status()
+
+    @handler
+    async def unlock(self, request: Unlock) -> VaultStatus:
+        # 2048 rounds of PBKDF2 take about a millisecond, in which others would wait for nothing.
+        stretch = partial(Keyring.from_mnemonic, request.phrase, request.passphrase)
+        self._vault.unlock(await trio.to_thread.run_sync(stretch))
+        return self._status()
+
+    @handler(concurrent=True)
+    def status(self, _: Status) -> VaultStatus:
+        return self._status()
+
+    def _status(self) -> VaultStatus:
+        key = self._vault.identity
+        return VaultStatus(
+            locked=self._vault.is_locked,
+            memory_locked=memory_status().locked,
+            identity=ssh_fingerprint(key.public_key) if key is not None else None,
+        )
+
+
+def encryption_path(key_version: int) -> str:
+    """Return the path of the encryption key of *key_version*.
+
+    Raises:
+        InvalidInput: versions below 2 were not derived from a seed.
+    """
+    if key_version < FIRST_KEY_VERSION:
+        raise InvalidInput(
+            f"key_version {key_version} has no derived key: {FIRST_KEY_VERSION} is the first",
+            details={"field": "key_version"},
+        )
+    return f"m/74'/2'/0'/{key_version - FIRST_KEY_VERSION}'"

@@ -1,0 +1,197 @@
+"""stack.toml: read whole, checked whole, and refused with the line and the key at fault.
+
+    [node]                           what this node is called, and where it listens
+    [limits]                         what one link may ask of it
+    [secrets] [auth] [config] ...    a table turns the service of that namespace on
+
+A service brings the shape of its own table, so this module knows none of them.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+
+from alknet.errors import AlknetError, SettingsError
+from alknet.wire.limits import Limits
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+S = TypeVar("S")
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [node].
+
+    `name` is what paths call this node, beside `head`. `listen` holds the URLs it answers at; port
+    0 takes a free one. `drain` is how many seconds calls in flight may take when it stops.
+    """
+
+    name: Name = "head"
+    listen: tuple[str, ...] = ()
+    drain: Seconds = 5.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A whole stack.toml. `services` holds the table of each service that is turned on.
+
+    `path` is the file, and None for settings made in Python.
+    """
+
+    node: NodeSettings = NodeSettings()
+    limits: Limits = Limits()
+    services: Mapping[str, Any] = {}
+    path: Path | None = None
+
+
+_OWN: Final[dict[str, type[msgspec.Struct]]] = {"node": NodeSettings, "limits": Limits}
+
+
+def load(path: Path, shapes: Mapping[str, type[msgspec.Struct] | None]) -> Settings:
+    """Return the settings that *path* holds.
+
+    *shapes* gives, for each service there is, the shape of its table; None allows only an empty
+    one.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it is not as it should be; the
+            message begins with `file:line:`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(f"cannot read {path}: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text, as TOML is: {error.reason}") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    reader = _Reader(path, text)
+    read: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name not in _OWN and name not in shapes:
+            known = [*_OWN, *shapes]
+            raise reader.error((name,), f"there is no table [{name}]{_nearest(name, known)}")
+        read[name] = reader.convert(name, table, _OWN.get(name) or shapes.get(name))
+    services = {name: value for name, value in read.items() if name not in _OWN}
+    return Settings(
+        node=read.get("node", NodeSettings()),
+        limits=read.get("limits", Limits()),
+        services=services,
+        path=path,
+    )
+
+
+class _NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Reader:
+    """Turns tables into values, and knows the line that each key stands on."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def convert(self, name: str, table: Any, shape: type[msgspec.Struct] | None) -> Any:
+        try:
+            return msgspec.convert(table, shape or _NoSettings)
+        except msgspec.ValidationError as error:
+            keys, problem = _explain(name, str(error), shape)
+            raise self.error(keys, problem) from None
+        except AlknetError as error:
+            raise self.error((name,), str(error)) from None
+
+    def error(self, keys: tuple[str | int, ...], problem: str) -> SettingsError:
+        line = _line(self._text, keys)
+        return SettingsError(f"{self._path}:{line}: {_spell(keys)}: {problem}")
+
+
+_WHERE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
+_STEP: Final = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
+_FIELD: Final = re.compile(r"(?P<kind>unknown|required) field `(?P<name>[^`]*)`")
+
+
+def _explain(
+    table: str, message: str, shape: type[msgspec.Struct] | None
+) -> tuple[tuple[str | int, ...], str]:
+    """Return where a value does not fit, as keys from the top, and what is wrong with it."""
+    found = _WHERE.match(message)
+    what, where = (found["what"], found["where"] or "") if found else (message, "")
+    keys: list[str | int] = [table]
+    for step in _STEP.finditer(where):
+        keys.append(step["key"] if step["key"] is not None else int(step["index"]))
+    field = _FIELD.search(what)
+    if field is None:
+        return tuple(keys), what[:1].lower() + what[1:]
+    if field["kind"] == "required":
+        return tuple(keys), f"`{field['name']}` is missing"
+    known = sorted(_field_names(shape)) if shape is not None else []
+    return (*keys, field["name"]), f"there is no such key{_nearest(field['name'], known)}"
+
+
+def _field_names(shape: Any) -> Iterator[str]:
+    """Yield the name of every field of *shape* and of the structs within it."""
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        for field in msgspec.structs.fields(shape):
+            yield field.encode_name
+            yield from _field_names(field.type)
+    else:
+        for inner in getattr(shape, "__args__", ()):
+            yield from _field_names(inner)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    return f"; there are {', '.join(f'`{each}`' for each in known)}" if known else ""
+
+
+def _spell(keys: tuple[str | int, ...]) -> str:
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+_HEADER: Final = re.compile(r"^\s*(?P<open>\[\[?)\s*(?P<name>[^\]]+?)\s*\]")
+
+
+def _line(text: str, keys: tuple[str | int, ...]) -> int:
+    """Return the line of *text* that the value at *keys* stands on, or the nearest one above it.
+
+    TOML's own reader tells no positions, so this follows the headers and looks for the key.
+    """
+    names = [key for key in keys if isinstance(key, str)]
+    wanted = [key for key in keys if isinstance(key, int)]
+    seen: dict[str, int] = {}
+    best, best_depth = 1, 0
+    inside: list[str] = []
+    matches = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        if header:
+            name = header["name"].replace(" ", "").replace('"', "")
+            inside = name.split(".")
+            if header["open"] == "[[":
+                seen[name] = seen.get(name, -1) + 1
+                matches = not wanted or seen[name] == wanted[0]
+            elif inside[: len(inside) - 1] == []:
+                matches = True
+            depth = len(inside)
+            if matches and names[:depth] == inside and depth > best_depth:
+                best, best_depth = number, depth
+        elif matches and names[: len(inside)] == inside and len(names) > len(inside):
+            key = line.split("=", 1)[0].strip().strip('"')
+            parts = key.split(".") if "=" in line else []
+            depth = len(inside) + len(parts)
+            if parts and names[len(inside) : depth] == parts and depth > best_depth:
+                best, best_depth = number, depth
+    return best

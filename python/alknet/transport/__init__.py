@@ -1,0 +1,1 @@
+"""The roads between nodes. Each yields the same: an authenticated Link. Only here are sockets."""

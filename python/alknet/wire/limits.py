@@ -1,0 +1,30 @@
+"""Every limit of the wire, with its unit and its reason."""
+
+import msgspec
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one link may ask of this node.
+
+    `frame_bytes`: one envelope; large enough for any record, small enough to hold many of.
+    `depth`: nesting of a payload; deeper ones are attacks or mistakes.
+    `calls_in_flight`: unanswered calls of one peer; above it a call is refused, not queued.
+    `unsent_bytes`: answers that a peer has asked for and does not read; above it the link is cut.
+    `handshake_seconds`: from the connection to the proof of who it is.
+    """
+
+    frame_bytes: int = 16 * MIB
+    depth: int = 64
+    calls_in_flight: int = 1024
+    unsent_bytes: int = 64 * MIB
+    handshake_seconds: float = 10.0
+
+
+DEFAULT_LIMITS = Limits()
+
+# Producers of streams pause while this much waits to be sent: two socket buffers' worth keeps a
+# fast link busy, and a thousand stalled consumers stay within memory.
+UNSENT_PAUSE_BYTES = 256 * KIB

@@ -1,0 +1,47 @@
+"""Link: what a transport hands over, whatever road it came by."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+Format = Literal["json", "msgpack"]
+
+
+class Link(ABC):
+    """A connection that carries envelopes both ways, in order.
+
+    `framed` links carry a byte stream, in which each envelope has a length in front; the others
+    keep message boundaries themselves and carry one envelope a message. `format` is how envelopes
+    are written, as was agreed when the link was opened. `is_confidential` says that
+    nobody can listen: the link is encrypted or never leaves the machine. One task may send and one
+    receive at the same time.
+    """
+
+    framed: bool = False
+    format: Format = "json"
+    is_confidential: bool
+    peer_address: str
+
+    @abstractmethod
+    async def send(self, chunks: list[bytes]) -> None:
+        """Send *chunks* in order, waiting while the peer does not read.
+
+        Cancelling may leave a part sent: close the link after that.
+
+        Raises:
+            Disconnected: the link is gone.
+        """
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """Return the next bytes or message; `b""` when the peer has closed in good order.
+
+        Cancelling loses nothing.
+
+        Raises:
+            Disconnected: the link was cut.
+            FrameTooLarge: the peer sends a message above the limit.
+        """
+
+    @abstractmethod
+    async def aclose(self, reason: str = "") -> None:
+        """Close; safe to call twice and while others send or receive, who see Disconnected."""
