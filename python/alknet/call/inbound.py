@@ -16,21 +16,23 @@ from alknet.errors import CallError, Internal
 class RemoteInvocation(Invocation):
     """A peer's call: the outcome is written to its link."""
 
-    __slots__ = ("context", "deadline", "entry", "is_over", "request", "scope", "session")
+    __slots__ = ("_context", "deadline", "entry", "is_over", "request", "scope", "session")
+
+    is_local = False
 
     def __init__(self, entry: Entry, request: Any, context: Context) -> None:
         assert context.session is not None
         self.entry = entry
         self.request = request
-        self.context = context
+        self._context = context
         self.deadline = context.deadline
         self.scope = None
         self.is_over = False
         self.session: Session = context.session
 
     @property
-    def is_local(self) -> bool:
-        return False
+    def context(self) -> Context:
+        return self._context
 
     def respond(self, value: Any) -> None:
         if not self.is_over:

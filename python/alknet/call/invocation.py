@@ -8,9 +8,8 @@ task of this process, or write to a link.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-import outcome
 import trio
 
 from alknet.call.context import Context
@@ -24,22 +23,23 @@ class Invocation(ABC):
     """One call: the request, its context, and where the outcome goes.
 
     `deadline` is in Trio's clock; infinite means that the caller's own scope watches the time.
-    `scope` is the handler's cancel scope from the moment the handler begins.
+    `scope` is what to cancel while the handler runs, and None before and after. `is_local` says
+    that a task of this process sleeps until the outcome, so that its number bounds itself.
     """
 
     __slots__ = ()
 
     entry: Entry
     request: Any
-    context: Context
     deadline: float
     scope: trio.CancelScope | None
     is_over: bool
+    is_local: ClassVar[bool]
 
     @property
-    def is_local(self) -> bool:
-        """Whether a task of this process waits, and so needs no other bound on its numbers."""
-        return True
+    @abstractmethod
+    def context(self) -> Context:
+        """The call's surroundings, made when they are first asked for."""
 
     @abstractmethod
     def respond(self, value: Any) -> None:
@@ -68,24 +68,35 @@ class Invocation(ABC):
             self.scope.cancel(reason="the caller has left")
 
 
+class ContextSource(Protocol):
+    """Makes the context of a call when a handler wants it."""
+
+    def context(self, entry: Entry, /) -> Context:
+        """Return the context for a call of *entry*."""
+
+
 class LocalInvocation(OneShot, Invocation):
     """A call from a task of this process, which sleeps until the outcome wakes it."""
 
-    __slots__ = ("context", "deadline", "entry", "request", "scope")
+    __slots__ = ("_source", "entry", "request", "scope")
 
-    def __init__(self, entry: Entry, request: Any, context: Context) -> None:
-        OneShot.__init__(self)
+    deadline = math.inf
+    is_local = True
+
+    def __init__(self, entry: Entry, request: Any, source: ContextSource) -> None:
+        # OneShot.__init__, written out: this is made for every call.
+        self._task = None
+        self._value = None
+        self._error = None
+        self.is_over = False
         self.entry = entry
         self.request = request
-        self.context = context
-        self.deadline = math.inf
         self.scope = None
+        self._source = source
 
-    def respond(self, value: Any) -> None:
-        self.settle(outcome.Value(value))
-
-    def fail(self, error: BaseException) -> None:
-        self.settle(outcome.Error(error))
+    @property
+    def context(self) -> Context:
+        return self._source.context(self.entry)
 
     def abandon(self) -> None:
         self.cancel()
@@ -94,16 +105,10 @@ class LocalInvocation(OneShot, Invocation):
 class LocalStreamInvocation(Invocation):
     """A subscription from a task of this process: items go straight into its Stream."""
 
-    __slots__ = (
-        "_convert",
-        "_stream",
-        "context",
-        "deadline",
-        "entry",
-        "is_over",
-        "request",
-        "scope",
-    )
+    __slots__ = ("_context", "_convert", "_stream", "entry", "is_over", "request", "scope")
+
+    deadline = math.inf
+    is_local = True
 
     def __init__(
         self,
@@ -115,12 +120,15 @@ class LocalStreamInvocation(Invocation):
     ) -> None:
         self.entry = entry
         self.request = request
-        self.context = context
-        self.deadline = math.inf
+        self._context = context
         self.scope = None
         self.is_over = False
         self._stream = stream
         self._convert = convert
+
+    @property
+    def context(self) -> Context:
+        return self._context
 
     def respond(self, value: Any) -> None:
         raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")

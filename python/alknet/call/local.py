@@ -95,8 +95,8 @@ class LocalClient(Client):
         endpoint = entry.endpoint
         if endpoint.is_inline:
             await trio.lowlevel.checkpoint()
-            return await endpoint.answer(request, self._context(entry))
-        invocation = LocalInvocation(entry, request, self._context(entry))
+            return await endpoint.answer(entry, request, self)
+        invocation = LocalInvocation(entry, request, self)
         endpoint.submit(invocation)
         return await invocation.wait()
 
@@ -105,14 +105,15 @@ class LocalClient(Client):
     ) -> Callable[[Stream[Any]], Callable[[], None]]:
         def start(stream: Stream[Any]) -> Callable[[], None]:
             invocation = LocalStreamInvocation(
-                entry, request, self._context(entry), stream, convert
+                entry, request, self.context(entry), stream, convert
             )
             entry.endpoint.submit(invocation)
             return invocation.cancel
 
         return start
 
-    def _context(self, entry: Entry) -> Context:
+    def context(self, entry: Entry) -> Context:
+        """Return the context of a call of *entry* by this client."""
         parent = self._parent
         if parent is None:
             return Context(self._dispatcher, entry, self._identity)

@@ -1,6 +1,6 @@
 """OneShot: a place for one outcome, and one task that sleeps until it is there."""
 
-from typing import Any
+from typing import Any, cast
 
 import outcome
 import trio
@@ -11,42 +11,61 @@ from trio.lowlevel import wait_task_rescheduled as park
 class OneShot:
     """Holds one outcome for one waiting task; the first to settle it decides.
 
-    Cheaper than a memory channel or an Event with a slot, because the outcome travels with the
-    wake-up itself.
+    Cheaper than a memory channel or an Event with a slot: the outcome travels with the wake-up.
     """
 
-    __slots__ = ("_outcome", "_task", "is_over")
+    __slots__ = ("_error", "_task", "_value", "is_over")
 
     def __init__(self) -> None:
         self._task: Task | None = None
-        self._outcome: outcome.Outcome[Any] | None = None
+        self._value: Any = None
+        self._error: BaseException | None = None
         self.is_over = False
 
-    def settle(self, result: outcome.Outcome[Any]) -> None:
-        """Give the outcome; goes nowhere if there is one already, or nobody waits any more."""
-        if self.is_over:
-            return
-        self.is_over = True
-        task = self._task
-        if task is None:
-            self._outcome = result
-        else:
-            self._task = None
-            reschedule(task, result)
+    def respond(self, value: Any) -> None:
+        """Settle with a value; goes nowhere if it is settled, or nobody waits any more."""
+        if not self.is_over:
+            self._value = value
+            self._settle()
+
+    def fail(self, error: BaseException) -> None:
+        """Settle with an error; goes nowhere if it is settled, or nobody waits any more."""
+        if not self.is_over:
+            self._error = error
+            self._settle()
 
     async def wait(self) -> Any:
         """Return the value or raise the error; if cancelled, `abandon` is called once."""
-        if self._outcome is not None:
+        if self.is_over:
             await trio.lowlevel.checkpoint()
-            return self._outcome.unwrap()
+            return self.unwrap()
         self._task = current_task()
         return await park(self._cancelled)
+
+    def abandon(self) -> None:
+        """Give up waiting: whatever is settled later goes nowhere."""
+        self.is_over = True
+
+    def unwrap(self) -> Any:
+        """Return the value or raise the error. Trio calls this in the task that wakes up."""
+        error = self._error
+        if error is None:
+            return self._value
+        try:
+            raise error
+        finally:
+            # The traceback holds this frame: without its reference to the error there is no cycle.
+            del error, self
+
+    def _settle(self) -> None:
+        self.is_over = True
+        task = self._task
+        if task is not None:
+            self._task = None
+            # All that Trio asks of an outcome is `unwrap`; being one ourselves saves making one.
+            reschedule(task, cast("outcome.Outcome[Any]", self))
 
     def _cancelled(self, _: RaiseCancelT) -> Abort:
         self._task = None
         self.abandon()
         return Abort.SUCCEEDED
-
-    def abandon(self) -> None:
-        """Give up waiting: whatever is settled later goes nowhere."""
-        self.is_over = True

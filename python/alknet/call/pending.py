@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import outcome
-
 from alknet.call.oneshot import OneShot
 from alknet.call.payload import PayloadType
 from alknet.call.stream import Stream
@@ -31,14 +29,14 @@ class PendingCall(OneShot):
     __slots__ = ()
 
     def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
-        self.settle(outcome.Value((output, format)))
+        self.respond((output, format))
         return True
 
     def completed(self) -> None:
-        self.settle(outcome.Error(Aborted("the peer ended the call without an answer")))
+        self.fail(Aborted("the peer ended the call without an answer"))
 
     def failed(self, error: CallError) -> None:
-        self.settle(outcome.Error(error))
+        self.fail(error)
 
 
 class PendingStream:

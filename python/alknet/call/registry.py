@@ -9,8 +9,7 @@ from alknet.call.payload import PayloadType
 from alknet.protocol.request import AnyRequest
 
 if TYPE_CHECKING:
-    from alknet.call.context import Context
-    from alknet.call.invocation import Invocation
+    from alknet.call.invocation import ContextSource, Invocation
 
 
 class Endpoint(Protocol):
@@ -23,7 +22,7 @@ class Endpoint(Protocol):
     def is_inline(self) -> bool:
         """Whether `answer` may run in the caller's task."""
 
-    async def answer(self, request: Any, context: "Context", /) -> Any:
+    async def answer(self, entry: "Entry", request: Any, source: "ContextSource", /) -> Any:
         """Run the handler in the calling task; only where `is_inline`."""
 
 

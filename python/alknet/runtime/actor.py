@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from collections import deque
 from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
@@ -10,7 +11,7 @@ import structlog
 import trio
 
 from alknet.call.context import Context
-from alknet.call.invocation import Invocation
+from alknet.call.invocation import ContextSource, Invocation
 from alknet.call.operation import operation_type
 from alknet.call.registry import Entry
 from alknet.errors import CallError, DeadlineExceeded, Internal, ServiceFailed, Unavailable
@@ -34,6 +35,8 @@ class Actor:
         self.is_serving = False
         self.nursery: trio.Nursery | None = None
         self.busy = 0
+        self._taken: deque[Invocation] = deque()
+        self._current: Invocation | None = None
         self._idle = trio.lowlevel.ParkingLot()
 
     def entries(self) -> Iterator[Entry]:
@@ -63,7 +66,7 @@ class Actor:
         finally:
             self.is_serving = False
             self.nursery = None
-            self.mailbox.close(self.gone())
+            self._abandon_all()
 
     async def drain(self) -> None:
         """Take no more requests, and return when those taken have been answered."""
@@ -75,34 +78,79 @@ class Actor:
         """Return the error for a request that this actor will not answer."""
         return Unavailable(f"the service {self.name!r} is not running; it may be restarting")
 
-    def finished(self) -> None:
-        """Note that one call less is being answered."""
-        self.busy -= 1
-        if not self.is_serving and not self.busy:
-            self._idle.unpark_all()
+    def settled(self) -> None:
+        """Let `drain` look again: a call less is being answered."""
+        self._idle.unpark_all()
+
+    def _abandon_all(self) -> None:
+        """Fail what has been taken or waits, since nobody will serve it."""
+        error = self.gone()
+        if self._current is not None:
+            current = self._current
+            self._end(current)
+            current.fail(error)
+        while self._taken:
+            self.busy -= 1
+            self._taken.popleft().fail(error)
+        self.mailbox.close(error)
+        self._idle.unpark_all()
 
     async def _serve(self) -> None:
-        mailbox = self.mailbox
+        """Serve the mailbox, one exclusive call after the other, until cancelled."""
         while True:
-            letters = await mailbox.take()
-            self.busy += len(letters)
-            served = 0
+            # One scope serves many calls: making one for each would cost as much as the rest of a
+            # call. It is used up only when a call that has begun is given up or is late.
+            with trio.CancelScope() as scope:
+                await self._serve_within(scope)
+            current = self._current
+            if current is not None:
+                self._end(current)
+                if not current.is_over:
+                    current.fail(late(current))
+
+    async def _serve_within(self, scope: trio.CancelScope) -> None:
+        """Serve until *scope* is cancelled for the call in `_current`; `_taken` holds the rest."""
+        served = 0
+        while True:
+            if not self._taken:
+                if not self.is_serving:
+                    self._idle.unpark_all()
+                self._taken = await self.mailbox.take()
+                self.busy += len(self._taken)
+            invocation = self._taken.popleft()
+            if invocation.is_over:
+                self.busy -= 1
+                continue
+            self._current = invocation
+            invocation.scope = scope
+            deadline = invocation.deadline
+            if deadline != math.inf:
+                scope.deadline = deadline
             try:
-                while letters:
-                    invocation, endpoint = letters[0]
-                    if not invocation.is_over:
-                        await endpoint.run(invocation)
-                    letters.popleft()
-                    self.busy -= 1
-                    served += 1
-                    if served % _TURN == 0:
-                        await trio.lowlevel.checkpoint()
-            finally:
-                self.busy -= len(letters)
-                for invocation, _ in letters:
-                    invocation.fail(self.gone())
-            if not self.is_serving:
-                self._idle.unpark_all()
+                handler = invocation.entry.endpoint.handler
+                answer = call(handler, self.service, invocation)
+                if handler.is_async:
+                    answer = await answer
+                self._end(invocation)
+                invocation.respond(answer)
+            except Exception as error:
+                self._end(invocation)
+                invocation.fail(_outcome(error, invocation.context))
+                if isinstance(error, ServiceFailed):
+                    raise
+            if deadline != math.inf:
+                scope.deadline = math.inf
+            if scope.cancel_called:
+                return
+            served += 1
+            if served % _TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _end(self, invocation: Invocation) -> None:
+        """Note that the handler of *invocation* runs no more: a late cancel must not reach others."""
+        invocation.scope = None
+        self._current = None
+        self.busy -= 1
 
 
 class HandlerEndpoint:
@@ -121,15 +169,15 @@ class HandlerEndpoint:
         actor, handler = self.actor, self.handler
         if not actor.is_serving or actor.nursery is None:
             invocation.fail(actor.gone())
-        elif handler.is_stream or (handler.concurrent and handler.is_async):
+        elif not handler.concurrent and not handler.is_stream:
+            actor.mailbox.put(invocation)
+        elif handler.is_async or handler.is_stream:
             actor.busy += 1
             actor.nursery.start_soon(self._beside, invocation, name=invocation.entry.spec.name)
-        elif handler.concurrent:
-            self._at_once(invocation)
         else:
-            actor.mailbox.put(invocation, self)
+            self._at_once(invocation)
 
-    async def answer(self, request: Any, context: Context) -> Any:
+    async def answer(self, entry: Entry, request: Any, source: ContextSource) -> Any:
         """Run the handler in the calling task.
 
         Its cancellation is the caller's. A service that stops waits for it until its drain ends,
@@ -140,61 +188,70 @@ class HandlerEndpoint:
             raise actor.gone()
         actor.busy += 1
         try:
-            result = self._call(request, context)
+            if handler.wants_context:
+                result = handler.function(actor.service, request, source.context(entry))
+            else:
+                result = handler.function(actor.service, request)
             return await result if handler.is_async else result
         except CallError:
             raise
         except Exception as error:
-            raise fault(error, context) from error
+            raise fault(error, source.context(entry)) from error
         finally:
-            actor.finished()
-
-    def _call(self, request: Any, context: Context) -> Any:
-        handler = self.handler
-        if handler.wants_context:
-            return handler.function(self.actor.service, request, context)
-        return handler.function(self.actor.service, request)
+            actor.busy -= 1
+            if not actor.is_serving:
+                actor.settled()
 
     def _at_once(self, invocation: Invocation) -> None:
         try:
-            invocation.respond(self._call(invocation.request, invocation.context))
+            invocation.respond(call(self.handler, self.actor.service, invocation))
         except Exception as error:
             invocation.fail(_outcome(error, invocation.context))
 
-    async def run(self, invocation: Invocation) -> None:
-        """Run the handler to the invocation's one outcome; raises only what ends the service."""
-        deadline = invocation.deadline
-        with trio.CancelScope(deadline=deadline) as scope:
-            invocation.scope = scope
-            try:
-                if self.handler.is_stream:
-                    await self._stream(invocation)
-                else:
-                    result = self._call(invocation.request, invocation.context)
-                    invocation.respond(await result if self.handler.is_async else result)
-            except Exception as error:
-                invocation.fail(_outcome(error, invocation.context))
-                if isinstance(error, ServiceFailed):
-                    raise
-            except BaseException:
-                if not scope.cancel_called:
-                    invocation.fail(self.actor.gone())
-                raise
-        if deadline != math.inf and not invocation.is_over:
-            name = invocation.entry.spec.name
-            invocation.fail(DeadlineExceeded(f"{name} was not done by its deadline"))
-
-    async def _stream(self, invocation: Invocation) -> None:
-        async with aclosing(self._call(invocation.request, invocation.context)) as items:
-            async for item in items:
-                await invocation.send(item)
-        invocation.complete()
-
     async def _beside(self, invocation: Invocation) -> None:
+        """Run the handler in a task of its own; raises only what ends the service."""
+        actor = self.actor
         try:
-            await self.run(invocation)
+            with trio.CancelScope(deadline=invocation.deadline) as scope:
+                invocation.scope = scope
+                try:
+                    await self._run(invocation)
+                finally:
+                    invocation.scope = None
+            if scope.cancelled_caught:
+                invocation.fail(late(invocation))
         finally:
-            self.actor.finished()
+            invocation.fail(actor.gone())
+            actor.busy -= 1
+            if not actor.is_serving:
+                actor.settled()
+
+    async def _run(self, invocation: Invocation) -> None:
+        try:
+            answer = call(self.handler, self.actor.service, invocation)
+            if not self.handler.is_stream:
+                invocation.respond(await answer)
+                return
+            async with aclosing(answer) as items:
+                async for item in items:
+                    await invocation.send(item)
+            invocation.complete()
+        except Exception as error:
+            invocation.fail(_outcome(error, invocation.context))
+            if isinstance(error, ServiceFailed):
+                raise
+
+
+def call(handler: Handler, service: Service, invocation: Invocation) -> Any:
+    """Call the method; what it returns is the answer, or an awaitable or generator of it."""
+    if handler.wants_context:
+        return handler.function(service, invocation.request, invocation.context)
+    return handler.function(service, invocation.request)
+
+
+def late(invocation: Invocation) -> DeadlineExceeded:
+    """Return the error for a handler that was not done by its call's deadline."""
+    return DeadlineExceeded(f"{invocation.entry.spec.name} was not done by its deadline")
 
 
 def _outcome(error: Exception, context: Context) -> CallError:

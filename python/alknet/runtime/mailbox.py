@@ -7,48 +7,64 @@ caller nothing to send, so beyond `size` such calls are refused.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
+
+from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule
+from trio.lowlevel import wait_task_rescheduled as park
 
 from alknet.call.invocation import Invocation
-from alknet.call.wakeup import Wakeup
 from alknet.errors import Unavailable
-
-if TYPE_CHECKING:
-    from alknet.runtime.actor import HandlerEndpoint
-
-Letter = tuple[Invocation, "HandlerEndpoint"]
 
 
 class Mailbox:
     """A FIFO of calls for one actor; *size* bounds those that come from links."""
 
-    __slots__ = ("_arrived", "_compact_at", "_letters", "name", "size")
+    __slots__ = ("_actor", "_compact_at", "_letters", "name", "size")
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._letters: deque[Letter] = deque()
-        self._arrived = Wakeup()
+        self._letters: deque[Invocation] = deque()
+        self._actor: Task | None = None
         self._compact_at = 2 * size
 
     def __len__(self) -> int:
         return len(self._letters)
 
-    def put(self, invocation: Invocation, endpoint: "HandlerEndpoint") -> None:
+    def put(self, invocation: Invocation) -> None:
         """Add a call; one from a link that finds the mailbox full is failed with Unavailable."""
         letters = self._letters
         if len(letters) >= self.size and not self._admit(invocation):
             return
-        letters.append((invocation, endpoint))
-        if len(letters) == 1:
-            self._arrived.set()
+        self._letters.append(invocation)
+        actor = self._actor
+        if actor is not None:
+            self._actor = None
+            reschedule(actor)
+
+    async def take(self) -> deque[Invocation]:
+        """Wait until something has arrived, and take all of it; one task may wait.
+
+        Cancelling takes nothing.
+        """
+        while not self._letters:
+            self._actor = current_task()
+            await park(self._abandon)
+        letters = self._letters
+        self._letters = deque()
+        return letters
+
+    def close(self, error: Exception) -> None:
+        """Fail everything that waits with *error*."""
+        letters, self._letters = self._letters, deque()
+        for invocation in letters:
+            invocation.fail(error)
 
     def _admit(self, invocation: Invocation) -> bool:
         # Calls given up while they waited still lie here. They are swept out when the mailbox has
         # doubled since the last sweep, so that a caller who asks and leaves over and over cannot
         # fill the memory, and sweeping costs each call a constant.
         if len(self._letters) >= self._compact_at:
-            self._letters = deque(letter for letter in self._letters if not letter[0].is_over)
+            self._letters = deque(waiting for waiting in self._letters if not waiting.is_over)
             self._compact_at = 2 * max(self.size, len(self._letters))
         if invocation.is_local or len(self._letters) < self.size:
             return True
@@ -57,16 +73,6 @@ class Mailbox:
         )
         return False
 
-    async def take(self) -> deque[Letter]:
-        """Wait until something has arrived, and take all of it."""
-        while not self._letters:
-            await self._arrived.wait()
-        letters = self._letters
-        self._letters = deque()
-        return letters
-
-    def close(self, error: Exception) -> None:
-        """Fail everything that waits with *error*."""
-        letters, self._letters = self._letters, deque()
-        for invocation, _ in letters:
-            invocation.fail(error)
+    def _abandon(self, _: RaiseCancelT) -> Abort:
+        self._actor = None
+        return Abort.SUCCEEDED
