@@ -18,7 +18,7 @@ from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
-from alknet.transport import websocket
+from alknet.transport import road
 from alknet.transport.admission import enter
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
@@ -52,7 +52,7 @@ async def connect(
         Refused: the node does not let us in, or is not the one we expect.
     """
     async with open_background() as nursery:
-        link = await websocket.dial(nursery, url, limits=limits, format=format)
+        link = await road.dial(nursery, url, limits=limits, format=format)
         try:
             offered, accepted = await enter(link, key=identity, expect=expect, limits=limits)
         except Disconnected as error:

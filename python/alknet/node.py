@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from alknet.runtime.supervisor import Supervisor
 from alknet.runtime.vault import Vault
 from alknet.services import available
 from alknet.settings import Settings
-from alknet.transport import websocket
+from alknet.transport import road
 from alknet.transport.admission import admit
 from alknet.wire.link import Link
 
@@ -88,22 +89,16 @@ class Node:
         async with trio.open_nursery() as outer:
             await outer.start(self._supervisor.run)
             try:
+                listen = partial(road.listen, serve=self._serve, limits=self.settings.limits)
                 async with trio.open_nursery() as listeners:
                     for url in self.settings.node.listen:
-                        self.urls.append(await listeners.start(self._listen, url))
+                        self.urls.append(await listeners.start(listen, url))
                     task_status.started()
                     await trio.sleep_forever()
             finally:
                 with trio.CancelScope(shield=True):
                     await self._stop()
                 outer.cancel_scope.cancel()
-
-    async def _listen(self, url: str, *, task_status: trio.TaskStatus[str]) -> None:
-        if url.startswith("wss:"):
-            raise SettingsError(f"cannot listen at {url}: this version listens at ws:// only")
-        await websocket.listen(
-            url, self._serve, limits=self.settings.limits, task_status=task_status
-        )
 
     async def _serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link ends."""

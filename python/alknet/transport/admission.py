@@ -1,6 +1,7 @@
 """Admission: the handshake of `wire.handshake`, carried over a link by both its ends."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import trio
 
@@ -10,6 +11,10 @@ from alknet.keys import Ed25519Key
 from alknet.wire import handshake
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
+
+_LENGTH_BYTES: Final = 4
+# No message of the handshake is longer, so a stranger cannot make us keep more.
+_MESSAGE_BYTES: Final = 4096
 
 # Answers whose key or token this is, or why it is nobody's.
 Verify = Callable[[bytes | str], Awaitable[Identity | str]]
@@ -30,7 +35,7 @@ async def admit(
     """
     with trio.move_on_after(limits.handshake_seconds):
         offered = handshake.challenge(node, key)
-        await link.send([handshake.encode(offered)])
+        await _send(link, offered)
         try:
             response = handshake.decode(await _receive(link), handshake.Response)
             if response.token is not None:
@@ -42,10 +47,12 @@ async def admit(
             if isinstance(verdict, str):
                 raise Refused(verdict)
         except (Refused, RemoteProtocolError) as error:
-            await link.send([handshake.encode(handshake.RefusedMessage(str(error)))])
+            await _send(link, handshake.RefusedMessage(str(error)))
             raise
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
-        await link.send([handshake.encode(accepted)])
+        if link.framed and response.format is not None:
+            link.format = response.format
+        await _send(link, accepted)
         return verdict
     raise Refused(f"the peer did not prove who it is within {limits.handshake_seconds:g} s")
 
@@ -63,8 +70,8 @@ async def enter(
     """
     with trio.move_on_after(limits.handshake_seconds):
         offered = handshake.decode(await _receive(link), handshake.Challenge)
-        response = handshake.respond(offered, key, expect)
-        await link.send([handshake.encode(response)])
+        response = handshake.respond(offered, key, expect, link.format if link.framed else None)
+        await _send(link, response)
         accepted = handshake.decode(await _receive(link), handshake.Accepted)
         handshake.confirm(offered, response, accepted)
         return offered, accepted
@@ -74,7 +81,31 @@ async def enter(
     )
 
 
+async def _send(link: Link, message: handshake.Message) -> None:
+    data = handshake.encode(message)
+    await link.send([len(data).to_bytes(_LENGTH_BYTES, "big") + data if link.framed else data])
+
+
 async def _receive(link: Link) -> bytes:
+    """Return the next message; what came after it on a framed link stays unread there."""
+    data = await _more(link)
+    if not link.framed:
+        return data
+    while True:
+        length = int.from_bytes(data[:_LENGTH_BYTES], "big")
+        if len(data) >= _LENGTH_BYTES and not 0 < length <= _MESSAGE_BYTES:
+            raise RemoteProtocolError(
+                f"{link.peer_address} does not shake hands as alknet does: its first frame has "
+                f"{length} bytes"
+            )
+        end = _LENGTH_BYTES + length
+        if len(data) >= end > _LENGTH_BYTES:
+            link.unread = data[end:]
+            return data[_LENGTH_BYTES:end]
+        data += await _more(link)
+
+
+async def _more(link: Link) -> bytes:
     data = await link.receive()
     if not data:
         raise RemoteProtocolError(f"{link.peer_address} hung up in the middle of the handshake")

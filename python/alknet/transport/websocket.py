@@ -6,13 +6,12 @@ one that sends binary gets binary. Compression is off: it costs more than it sav
 envelopes, and what is sealed does not compress.
 """
 
-import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
-import structlog
+import msgspec
 import trio
 from trio_websocket import (
     ConnectionClosed,
@@ -23,14 +22,13 @@ from trio_websocket import (
     wrap_server_stream,
 )
 
-from alknet.errors import AlknetError, Disconnected, Refused, SettingsError, Unreachable
+from alknet.errors import Disconnected, Refused, SettingsError, Unreachable
+from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.transport.guard import guarded
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
-log = structlog.get_logger("alknet.transport")
-
 PATH: Final = "/alknet/call"
-DEFAULT_PORTS: Final = {"ws": 8480, "wss": 8443}
 _SUBPROTOCOLS: Final[dict[str, Format]] = {"alknet.json": "json", "alknet.msgpack": "msgpack"}
 _NORMAL_CLOSURES: Final = (1000, 1001)
 _CLOSING_SECONDS: Final = 2.0
@@ -77,16 +75,6 @@ class WebSocketLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {why}")
 
 
-# What a peer may do to its own connection without there being anything wrong with the node.
-_EXPECTED: Final = (
-    AlknetError,
-    ConnectionClosed,
-    HandshakeError,
-    OSError,
-    trio.BrokenResourceError,
-    trio.TooSlowError,
-)
-
 Serve = Callable[[WebSocketLink], Awaitable[None]]
 
 
@@ -105,26 +93,21 @@ async def listen(
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
-    host, port = _address(url)
+    address = Address.parse(url)
+    if address.scheme == "wss":
+        raise SettingsError(f"cannot listen at {url}: this version listens at ws:// and tcp:// only")
     try:
-        listeners = await trio.open_tcp_listeners(port, host=host)
+        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:
-        raise SettingsError(f"cannot listen at {url}: {_plainly(error)}") from None
-    bound = listeners[0].socket.getsockname()[1]
+        raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
 
     async def accept(stream: trio.SocketStream) -> None:
-        address = _name(stream)
-        try:
-            async with trio.open_nursery() as nursery:
-                await _accept(nursery, stream, address, serve, limits)
-                nursery.cancel_scope.cancel()
-        except* _EXPECTED as group:
-            error = _first(group)
-            log.info("connection ended", peer=address, reason=str(error) or type(error).__name__)
-        except* Exception as group:  # noqa: BLE001 - one connection's fault must not end the node
-            log.error("connection failed", peer=address, exc_info=group)
+        name = name_of(stream)
+        async with guarded(name), trio.open_nursery() as nursery:
+            await _accept(nursery, stream, name, serve, limits)
+            nursery.cancel_scope.cancel()
 
-    task_status.started(_with_port(url, bound))
+    task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
     await trio.serve_listeners(accept, listeners)
 
 
@@ -168,10 +151,9 @@ async def dial(
         Unreachable: nobody answers there.
         Refused: whoever answers does not speak alknet.
     """
-    parts = urlsplit(url)
-    host, port = _address(url)
-    full = f"{parts.scheme}://{_bracket(host)}:{port}{parts.path or PATH}"
-    context = ssl.create_default_context() if parts.scheme == "wss" else None
+    address = Address.parse(url)
+    full = str(msgspec.structs.replace(address, path=address.path or PATH))
+    context = ssl.create_default_context() if address.scheme == "wss" else None
     subprotocol = next(name for name, body in _SUBPROTOCOLS.items() if body == format)
     try:
         with trio.fail_after(timeout):
@@ -191,67 +173,6 @@ async def dial(
     except (HandshakeError, ConnectionClosed):
         raise Refused(f"{url} does not answer as a WebSocket does") from None
     except OSError as error:
-        raise Unreachable(f"cannot reach {url}: {_plainly(error)}") from None
-    return WebSocketLink(socket, f"{host}:{port}", is_encrypted=context is not None)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether *address* (`host:port`) never leaves this machine."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_url(url: str) -> None:
-    """Refuse a URL that this transport cannot use.
-
-    Raises:
-        SettingsError: and says what it should look like.
-    """
-    _address(url)
-
-
-def _address(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise SettingsError(f"{url!r} is no URL: {error}") from None
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise SettingsError(f"{url!r} should read ws://host:port or wss://host:port")
-    return parts.hostname, DEFAULT_PORTS[parts.scheme] if port is None else port
-
-
-def _with_port(url: str, port: int) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{_bracket(parts.hostname or '')}:{port}"
-
-
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _name(stream: trio.SocketStream) -> str:
-    try:
-        host, port = stream.socket.getpeername()[:2]
-    except OSError:
-        return "unknown:0"
-    return f"{_bracket(host)}:{port}"
-
-
-def _plainly(error: BaseException) -> str:
-    """Return what the operating system said, without its number and our stack of groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return _plainly(error.exceptions[0])
-    if error.__cause__ is not None:
-        return _plainly(error.__cause__)
-    return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(
-        inner, BaseExceptionGroup
-    ) else inner
+        raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
+    name = f"{bracket(address.host)}:{address.port}"
+    return WebSocketLink(socket, name, is_encrypted=context is not None)

@@ -25,6 +25,7 @@ import msgspec
 
 from alknet.errors import BadSignature, Refused, RemoteProtocolError
 from alknet.keys import Ed25519Key, verify_ed25519
+from alknet.wire.link import Format
 
 PROTOCOL: Final = 1
 NONCE_BYTES: Final = 32
@@ -40,12 +41,17 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """The client's answer: a key with its signature, or a token."""
+    """The client's answer: a key with its signature, or a token.
+
+    `format` says how the envelopes after the handshake are written, on a link that has no other
+    way to agree on it.
+    """
 
     nonce: bytes
     public_key: bytes | None = None
     signature: bytes | None = None
     token: str | None = None
+    format: Format | None = None
 
     def __repr__(self) -> str:
         return "Response(<redacted>)"
@@ -74,7 +80,12 @@ def challenge(node: str, key: Ed25519Key | None) -> Challenge:
     )
 
 
-def respond(offered: Challenge, key: Ed25519Key | str, expect: bytes | None = None) -> Response:
+def respond(
+    offered: Challenge,
+    key: Ed25519Key | str,
+    expect: bytes | None = None,
+    format: Format | None = None,  # noqa: A002
+) -> Response:
     """Return a client's answer to *offered*, signed with *key*, or carrying it if it is a token.
 
     *expect* is the public key that the server must show.
@@ -93,9 +104,9 @@ def respond(offered: Challenge, key: Ed25519Key | str, expect: bytes | None = No
         raise Refused(f"the node at this address should hold a certain key, and shows {shown}")
     nonce = secrets.token_bytes(NONCE_BYTES)
     if isinstance(key, str):
-        return Response(nonce=nonce, token=key)
+        return Response(nonce=nonce, token=key, format=format)
     proof = key.sign(_transcript(b"client", offered, nonce, key.public_key))
-    return Response(nonce=nonce, public_key=key.public_key, signature=proof)
+    return Response(nonce=nonce, public_key=key.public_key, signature=proof, format=format)
 
 
 def prove(offered: Challenge, response: Response) -> bytes:

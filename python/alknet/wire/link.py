@@ -20,6 +20,12 @@ class Link(ABC):
     format: Format = "json"
     is_confidential: bool
     peer_address: str
+    unread: bytes = b""
+
+    def take_unread(self) -> bytes:
+        """Return, once, what was received beyond the handshake."""
+        data, self.unread = self.unread, b""
+        return data
 
     @abstractmethod
     async def send(self, chunks: list[bytes]) -> None:

@@ -1,0 +1,77 @@
+"""Addresses: URLs and peers' names, and what the operating system says of them in words."""
+
+import ipaddress
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+import trio
+
+from alknet.errors import SettingsError
+
+DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443}
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A URL that a transport can use; printed, it is that URL again."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Return the address that *url* is.
+
+        Raises:
+            SettingsError: and says what it should look like.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise SettingsError(f"{url!r} is no URL: {error}") from None
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+            raise SettingsError(f"{url!r} should read ws://host:port, wss:// or tcp://")
+        chosen = DEFAULT_PORTS[parts.scheme] if port is None else port
+        return cls(parts.scheme, parts.hostname, chosen, parts.path)
+
+    def at(self, port: int) -> "Address":
+        """Return the same address at another port."""
+        return msgspec.structs.replace(self, port=port)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{bracket(self.host)}:{self.port}{self.path}"
+
+
+def bracket(host: str) -> str:
+    """Return *host* as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(address: str) -> bool:
+    """Whether *address* (`host:port`) never leaves this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def name_of(stream: trio.SocketStream) -> str:
+    """Return the far end of *stream* as `host:port`."""
+    try:
+        host, port = stream.socket.getpeername()[:2]
+    except OSError:
+        return "unknown:0"
+    return f"{bracket(host)}:{port}"
+
+
+def in_words(error: BaseException) -> str:
+    """Return what the operating system said, without its number and the wrapping."""
+    if isinstance(error, BaseExceptionGroup):
+        return in_words(error.exceptions[0])
+    if error.__cause__ is not None:
+        return in_words(error.__cause__)
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -1,0 +1,45 @@
+"""Which transport a URL means: each is a module with `listen` and `dial` of the same shape."""
+
+from types import ModuleType
+from typing import Final
+
+import trio
+
+from alknet.transport import tcp, websocket
+from alknet.transport.address import Address
+from alknet.transport.tcp import Serve
+from alknet.wire.limits import Limits
+from alknet.wire.link import Format, Link
+
+_ROADS: Final[dict[str, ModuleType]] = {"ws": websocket, "wss": websocket, "tcp": tcp}
+
+
+async def listen(
+    url: str,
+    serve: Serve,
+    *,
+    limits: Limits,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept links at *url* until cancelled; `started` gives the URL with the port bound.
+
+    Raises:
+        SettingsError: the URL means no transport, or cannot be bound.
+    """
+    road = _ROADS[Address.parse(url).scheme]
+    await road.listen(url, serve, limits=limits, task_status=task_status)
+
+
+async def dial(
+    nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json"  # noqa: A002
+) -> Link:
+    """Open a link to *url*; what it needs to run in the background runs in *nursery*.
+
+    Raises:
+        SettingsError: the URL means no transport.
+        Unreachable: nobody answers there.
+        Refused: whoever answers does not speak alknet.
+    """
+    road = _ROADS[Address.parse(url).scheme]
+    link: Link = await road.dial(nursery, url, limits=limits, format=format)
+    return link

@@ -1,0 +1,147 @@
+"""Plain TCP: a stream of frames, for nodes on one machine or behind a tunnel that encrypts.
+
+The sockets are used as they are, non-blocking, and Trio is asked to wait only when one really is
+empty or full: a stream object and its checkpoint on every read cost more than the read itself.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
+
+from alknet.errors import Disconnected, SettingsError, Unreachable
+from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.transport.guard import guarded
+from alknet.wire.limits import Limits
+from alknet.wire.link import Format, Link
+
+_READ_BYTES: Final = 256 * 1024
+# A busy socket is read this often before other tasks get their turn.
+_READS_IN_A_ROW: Final = 8
+
+Serve = Callable[[Link], Awaitable[None]]
+
+
+class TcpLink(Link):
+    """A link over one TCP connection."""
+
+    framed = True
+
+    def __init__(self, connection: socket.socket, address: str) -> None:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connection
+        self._reads = 0
+        self._is_closed = False
+        self.peer_address = address
+        self.is_confidential = is_loopback(address)
+
+    async def send(self, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            try:
+                sent = self._socket.send(chunk)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise self._gone(error) from None
+            if sent < len(chunk):
+                await self._send_rest(memoryview(chunk)[sent:])
+
+    async def _send_rest(self, rest: memoryview) -> None:
+        try:
+            while rest:
+                await wait_writable(self._socket)
+                rest = rest[self._socket.send(rest) :]
+        except (OSError, trio.ClosedResourceError) as error:
+            raise self._gone(error) from None
+
+    async def receive(self) -> bytes:
+        if self.unread:
+            return self.take_unread()
+        try:
+            self._reads += 1
+            if self._reads >= _READS_IN_A_ROW:
+                self._reads = 0
+                await checkpoint()
+            while True:
+                try:
+                    return self._socket.recv(_READ_BYTES)
+                except BlockingIOError:
+                    self._reads = 0
+                    await wait_readable(self._socket)
+        except (OSError, trio.ClosedResourceError) as error:
+            raise self._gone(error) from None
+
+    async def aclose(self, reason: str = "") -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            notify_closing(self._socket)
+            self._socket.close()
+        await checkpoint()
+
+    def _gone(self, error: BaseException) -> Disconnected:
+        why = "it was closed" if self._is_closed else in_words(error)
+        return Disconnected(f"the link to {self.peer_address} is gone: {why}")
+
+
+async def listen(
+    url: str,
+    serve: Serve,
+    *,
+    limits: Limits,  # noqa: ARG001 - every transport's `listen` takes the same
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept connections at *url* until cancelled, running `serve(link)` for each in its own task.
+
+    `started` gives the URL with the port that was bound.
+
+    Raises:
+        SettingsError: the address cannot be bound; the message says why.
+    """
+    address = Address.parse(url)
+    try:
+        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
+    except OSError as error:
+        raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
+
+    async def accept(stream: trio.SocketStream) -> None:
+        name = name_of(stream)
+        async with guarded(name):
+            link = TcpLink(socket.socket(fileno=stream.socket.detach()), name)
+            try:
+                await serve(link)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await link.aclose()
+
+    task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
+    await trio.serve_listeners(accept, listeners)
+
+
+async def dial(
+    nursery: trio.Nursery,  # noqa: ARG001 - every transport's `dial` takes the same
+    url: str,
+    *,
+    limits: Limits,  # noqa: ARG001
+    format: Format = "json",  # noqa: A002
+    timeout: float = 10.0,
+) -> TcpLink:
+    """Open a TCP connection to *url*. *timeout* is in seconds.
+
+    Raises:
+        Unreachable: nobody answers there.
+    """
+    address = Address.parse(url)
+    try:
+        with trio.fail_after(timeout):
+            stream = await trio.open_tcp_stream(address.host, address.port)
+    except trio.TooSlowError:
+        raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
+    except OSError as error:
+        raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
+    name = f"{bracket(address.host)}:{address.port}"
+    link = TcpLink(socket.socket(fileno=stream.socket.detach()), name)
+    link.format = format
+    return link
