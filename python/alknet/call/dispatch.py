@@ -4,6 +4,8 @@ Everything here runs in the reader of the link and never waits: look the operati
 caller, read the input, hand the call to whoever answers. A handler that may run at once does.
 """
 
+import math
+
 import trio
 
 from alknet._core.envelope import CallRequested
@@ -107,11 +109,6 @@ class Dispatcher:
 
     def _first(self, session: Session, event: CallRequested) -> None:
         """Take the long way: route, find out who calls, check."""
-        if len(session.inbound) >= session.limits.calls_in_flight:
-            raise RateLimited(
-                f"{len(session.inbound)} of your calls are unanswered on this link, the most that "
-                f"this node allows; wait for some of them"
-            )
         identity = self._caller(session, event)
         node, name = self.split(event.operation)
         if node is not None:
@@ -153,24 +150,18 @@ class Dispatcher:
         self, session: Session, event: CallRequested, entry: Entry, identity: Identity | None
     ) -> None:
         if len(session.inbound) >= session.limits.calls_in_flight:
-            raise RateLimited(f"{len(session.inbound)} of your calls are unanswered on this link")
-        deadline = local_deadline(event.deadline_ms)
-        if deadline <= trio.current_time():
-            raise DeadlineExceeded(f"the deadline of {entry.spec.name} was over when it arrived")
-        request = entry.input.decode(event.input, event.format)
-        context = Context(
-            self,
-            entry,
-            identity,
-            request_id=event.id,
-            parent_id=event.parent_id,
-            deadline=deadline,
-            session=session,
-        )
-        invocation = (
-            RemoteStreamInvocation(entry, request, context, event)
-            if entry.spec.is_stream
-            else RemoteInvocation(entry, request, context)
-        )
+            raise RateLimited(
+                f"{len(session.inbound)} of your calls are unanswered on this link, the most that "
+                f"this node allows; wait for some of them"
+            )
+        deadline = math.inf
+        if event.deadline_ms is not None:
+            deadline = local_deadline(event.deadline_ms)
+            if deadline <= trio.current_time():
+                raise DeadlineExceeded(
+                    f"the deadline of {entry.spec.name} was over when it arrived"
+                )
+        kind = RemoteStreamInvocation if entry.spec.is_stream else RemoteInvocation
+        invocation = kind(self, session, event, entry, identity, deadline)
         session.inbound[event.id] = invocation
         entry.endpoint.submit(invocation)

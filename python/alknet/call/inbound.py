@@ -1,45 +1,80 @@
 """Invocations whose caller is at the other end of a link."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.invocation import Invocation, departed
-from alknet.call.payload import encode
+from alknet.call.payload import PayloadType, encode
 from alknet.call.registry import Entry
 from alknet.call.session import Session
 from alknet.call.wakeup import Wakeup
 from alknet.errors import CallError, Internal
+from alknet.identity import Identity
+
+if TYPE_CHECKING:
+    from alknet.call.dispatch import Dispatcher
+
+_ANYTHING: Final = PayloadType(Any)
 
 
 class RemoteInvocation(Invocation):
     """A peer's call: the outcome is written to its link."""
 
-    __slots__ = ("_context", "deadline", "entry", "is_over", "request", "scope", "session")
+    __slots__ = (
+        "_dispatcher",
+        "_event",
+        "_identity",
+        "deadline",
+        "entry",
+        "is_over",
+        "request",
+        "scope",
+        "session",
+    )
 
     is_local = False
 
-    def __init__(self, entry: Entry, request: Any, context: Context) -> None:
-        assert context.session is not None
+    def __init__(
+        self,
+        dispatcher: "Dispatcher",
+        session: Session,
+        event: CallRequested,
+        entry: Entry,
+        identity: Identity | None,
+        deadline: float,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._event = event
+        self._identity = identity
+        self.session = session
         self.entry = entry
-        self.request = request
-        self._context = context
-        self.deadline = context.deadline
+        self.request = entry.input.decode(event.input, event.format)
+        self.deadline = deadline
         self.scope = None
         self.is_over = False
-        self.session: Session = context.session
 
     @property
     def context(self) -> Context:
-        return self._context
+        event = self._event
+        return Context(
+            self._dispatcher,
+            self.entry,
+            self._identity,
+            request_id=event.id,
+            parent_id=event.parent_id,
+            deadline=self.deadline,
+            metadata=read_metadata(event),
+            session=self.session,
+        )
 
     def respond(self, value: Any) -> None:
         if not self.is_over:
             session = self.session
             raw = encode(value, session.format)
             self._end()
-            session.respond(self.context.request_id, raw, session.format)
+            session.respond(self._event.id, raw, session.format)
 
     def fail(self, error: BaseException) -> None:
         if self._end():
@@ -48,7 +83,7 @@ class RemoteInvocation(Invocation):
             if known.details is not None:
                 details = encode(known.details, self.session.format)
             self.session.fail(
-                self.context.request_id, known.code, known.message, known.retryable, details
+                self._event.id, known.code, known.message, known.retryable, details
             )
 
     def _end(self) -> bool:
@@ -56,7 +91,7 @@ class RemoteInvocation(Invocation):
         if self.is_over:
             return False
         self.is_over = True
-        self.session.inbound.pop(self.context.request_id, None)
+        self.session.inbound.pop(self._event.id, None)
         return True
 
     def credit(self, items: int) -> None:
@@ -72,9 +107,15 @@ class RemoteStreamInvocation(RemoteInvocation):
     __slots__ = ("_credit", "_granted")
 
     def __init__(
-        self, entry: Entry, request: Any, context: Context, event: CallRequested
+        self,
+        dispatcher: "Dispatcher",
+        session: Session,
+        event: CallRequested,
+        entry: Entry,
+        identity: Identity | None,
+        deadline: float,
     ) -> None:
-        super().__init__(entry, request, context)
+        super().__init__(dispatcher, session, event, entry, identity, deadline)
         self._credit = math.inf if event.window is None else event.window
         self._granted = Wakeup()
 
@@ -89,11 +130,11 @@ class RemoteStreamInvocation(RemoteInvocation):
             raise departed(self)
         self._credit -= 1
         session = self.session
-        session.respond(self.context.request_id, encode(item, session.format), session.format)
+        session.respond(self._event.id, encode(item, session.format), session.format)
 
     def complete(self) -> None:
         if self._end():
-            self.session.complete(self.context.request_id)
+            self.session.complete(self._event.id)
 
     def credit(self, items: int) -> None:
         self._credit += items
@@ -102,3 +143,11 @@ class RemoteStreamInvocation(RemoteInvocation):
     def cancel(self) -> None:
         super().cancel()
         self._granted.set()
+
+
+def read_metadata(event: CallRequested) -> dict[str, Any] | None:
+    """Return what the caller sent along, if it is an object; it proves nothing."""
+    if event.metadata is None:
+        return None
+    value = _ANYTHING.decode(event.metadata, event.format)
+    return value if isinstance(value, dict) else None

@@ -50,7 +50,9 @@ class OneShot:
         """Return the value or raise the error. Trio calls this in the task that wakes up."""
         error = self._error
         if error is None:
-            return self._value
+            # Whoever still holds the OneShot need not hold a large answer too.
+            value, self._value = self._value, None
+            return value
         try:
             raise error
         finally:

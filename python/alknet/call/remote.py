@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 
 import trio
 
-from alknet.call.client import HERE, Client, Timeout
+from alknet.call.client import HERE, Client, Timeout, late
 from alknet.call.operation import operation_type
 from alknet.call.payload import PayloadType, encode
 from alknet.call.pending import PendingCall, PendingStream, read_output
 from alknet.call.session import Session
 from alknet.call.stream import DEFAULT_WINDOW, Stream
 from alknet.identity import Identity
-from alknet.protocol.request import Request, Subscription
+from alknet.protocol.request import AnyRequest, Request, Subscription
+from alknet.wire.limits import UNSENT_PAUSE_BYTES
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
@@ -27,16 +28,22 @@ DEFAULT_TIMEOUT = 30.0
 class RemoteCall(PendingCall):
     """A call over a link; a caller that stops waiting tells the peer."""
 
-    __slots__ = ("request_id", "session")
+    __slots__ = ("_path", "_seconds", "_session", "request_id")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, path: str, seconds: float) -> None:
         super().__init__()
-        self.session = session
+        self._session = session
+        self._path = path
+        self._seconds = seconds
         self.request_id = ""
 
     def abandon(self) -> None:
-        super().abandon()
-        self.session.give_up(self.request_id)
+        self.is_over = True
+        self._session.give_up(self.request_id)
+
+    def expire(self) -> None:
+        self._session.give_up(self.request_id)
+        self.fail(late(self._path, self._seconds))
 
 
 class RemoteClient(Client):
@@ -56,15 +63,20 @@ class RemoteClient(Client):
         self.session = session
         self._timeout = timeout
         self._fields: dict[str, Any] = {}
+        self._routes: dict[tuple[str, type[AnyRequest]], tuple[str, PayloadType]] = {}
         if on_behalf_of is not None:
             self._fields["forwarded_for"] = encode(on_behalf_of, session.format)
 
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:
-        typed = operation_type(type(request))
-        name = typed.spec.name
-        reply: Reply = await self._ask(f"/{node}/{name}", request, typed.output, timeout)
+        route = self._routes.get((node, type(request)))
+        if route is None:
+            typed = operation_type(type(request))
+            route = (f"/{node}/{typed.spec.name}", typed.output)
+            self._routes[node, type(request)] = route
+        path, output = route
+        reply: Reply = await self._ask(path, request, output, timeout)
         return reply
 
     async def invoke(
@@ -89,13 +101,18 @@ class RemoteClient(Client):
         session = self.session
         seconds = self._timeout if timeout is None else timeout
         raw = encode(input, session.format)
-        with Timeout(path, seconds):
-            await session.room()
-            call = RemoteCall(session)
-            call.request_id = session.ask(
-                path, raw, call, deadline_ms=wire_deadline(), **self._fields
-            )
-            answer, format = await call.wait()  # noqa: A001
+        deadline = trio.current_time() + seconds
+        if session.encoder.pending > UNSENT_PAUSE_BYTES:
+            with Timeout(path, seconds):
+                await session.room()
+        callers = trio.current_effective_deadline()
+        call = RemoteCall(session, path, seconds)
+        call.request_id = session.ask(
+            path, raw, call, deadline_ms=wire_deadline(min(deadline, callers)), **self._fields
+        )
+        if deadline < callers:
+            session.deadlines.add(deadline, call)
+        answer, format = await call.wait()  # noqa: A001
         return read_output(output, answer, format, path)
 
     def _starter(
@@ -114,21 +131,18 @@ class RemoteClient(Client):
         return start
 
 
-def wire_deadline() -> int | None:
-    """Return the current task's deadline as Unix milliseconds, or None if it has none."""
-    left = trio.current_effective_deadline() - trio.current_time()
-    if left == math.inf:
+def wire_deadline(deadline: float) -> int | None:
+    """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
+    if deadline == math.inf:
         return None
-    return int((time.time() + left) * 1000)
+    return int((time.time() + deadline - trio.current_time()) * 1000)
 
 
-def local_deadline(deadline_ms: int | None) -> float:
+def local_deadline(deadline_ms: int) -> float:
     """Return the point in Trio's clock that a peer's Unix milliseconds mean.
 
     The two machines' clocks are taken to agree; `alknet doctor` says where they do not.
     """
-    if deadline_ms is None:
-        return math.inf
     return trio.current_time() + deadline_ms / 1000 - time.time()
 
 

@@ -23,6 +23,7 @@ from alknet._core.envelope import (
     Encoder,
     LinkPing,
 )
+from alknet.call.deadlines import Deadlines
 from alknet.call.pending import Pending
 from alknet.call.registry import Entry
 from alknet.call.wakeup import Wakeup
@@ -78,6 +79,7 @@ class Session:
         self.limits = limits
         self.encoder = Encoder(link.format, framed=link.framed, frame_bytes=limits.frame_bytes)
         self.inbound: dict[str, Inbound] = {}
+        self.deadlines = Deadlines()
         # The dispatcher's memory of which operations this peer has been found to be allowed.
         self.admitted: dict[str, Entry] = {}
         self._decoder = Decoder(
@@ -109,6 +111,7 @@ class Session:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
+                    nursery.start_soon(self.deadlines.run)
                     task_status.started()
                     await self._read()
                     nursery.cancel_scope.cancel()
@@ -281,9 +284,10 @@ class Session:
             else:
                 self._dispatcher.requested(self, event)
         elif kind is CallResponded:
-            pending = self._pending.get(event.id)
+            request_id = event.id
+            pending = self._pending.get(request_id)
             if pending is not None and pending.responded(event.output, event.format):
-                self._pending.pop(event.id, None)
+                self._pending.pop(request_id, None)
         elif kind is CallAborted:
             self._aborted(event.id)
         elif kind is CallFailed:

@@ -2,10 +2,11 @@
 
 import math
 import secrets
+import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import trio
@@ -123,14 +124,11 @@ class Actor:
                 continue
             self._current = invocation
             invocation.scope = scope
-            deadline = invocation.deadline
-            if deadline != math.inf:
-                scope.deadline = deadline
+            endpoint = cast("HandlerEndpoint", invocation.entry.endpoint)
             try:
-                handler = invocation.entry.endpoint.handler
-                answer = call(handler, self.service, invocation)
-                if handler.is_async:
-                    answer = await answer
+                answer = call(endpoint.handler, self.service, invocation)
+                if endpoint.handler.is_async:
+                    answer = await by(invocation.deadline, scope, answer)
                 self._end(invocation)
                 invocation.respond(answer)
             except Exception as error:
@@ -138,8 +136,6 @@ class Actor:
                 invocation.fail(_outcome(error, invocation.context))
                 if isinstance(error, ServiceFailed):
                     raise
-            if deadline != math.inf:
-                scope.deadline = math.inf
             if scope.cancel_called:
                 return
             served += 1
@@ -247,6 +243,36 @@ def call(handler: Handler, service: Service, invocation: Invocation) -> Any:
     if handler.wants_context:
         return handler.function(service, invocation.request, invocation.context)
     return handler.function(service, invocation.request)
+
+
+@types.coroutine
+def by(
+    deadline: float, scope: trio.CancelScope, handler: Coroutine[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
+    """Await *handler*, setting the deadline of *scope*, which is entered, if it really waits.
+
+    Most handlers answer without waiting, and to register a deadline with Trio costs more than such
+    a call does. So the handler's first step is run here, as `await` itself would, and only if it
+    asks to wait is the deadline set, before Trio hears of the wait.
+    """
+    try:
+        message = handler.send(None)
+    except StopIteration as answer:
+        return answer.value
+    if deadline != math.inf:
+        scope.deadline = deadline
+    try:
+        while True:
+            try:
+                value = yield message
+            except BaseException as error:
+                message = handler.throw(error)
+            else:
+                message = handler.send(value)
+    except StopIteration as answer:
+        return answer.value
+    finally:
+        scope.deadline = math.inf
 
 
 def late(invocation: Invocation) -> DeadlineExceeded:
