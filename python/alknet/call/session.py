@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("alknet.session")
 
 _CLOSING_SECONDS = 2.0
+_EAGER_MESSAGES = 8
 
 
 class Inbound(Protocol):
@@ -89,6 +90,8 @@ class Session:
         self._pending: dict[str, Pending] = {}
         self._last_id = 0
         self._queued = Wakeup()
+        self._queued_messages = 0
+        self._unsent: list[bytes] = []
         self._sent = ParkingLot()
         self._is_sending = False
         self._lost: Disconnected | RemoteProtocolError | None = None
@@ -137,7 +140,7 @@ class Session:
 
     async def flushed(self) -> None:
         """Return when everything queued so far has been handed to the link."""
-        while (self.encoder.pending or self._is_sending) and not self.is_closed:
+        while (self.encoder.pending or self._unsent or self._is_sending) and not self.is_closed:
             await self._sent.park()
 
     async def _read(self) -> None:
@@ -166,10 +169,12 @@ class Session:
         link, encoder = self.link, self.encoder
         try:
             while True:
-                while not encoder.pending:
+                while not (encoder.pending or self._unsent):
                     await self._queued.wait()
+                chunks, self._unsent = [*self._unsent, *encoder.take()], []
+                self._queued_messages = 0
                 self._is_sending = True
-                await link.send(encoder.take())
+                await link.send(chunks)
                 self._is_sending = False
                 self._sent.unpark_all()
         except Disconnected as error:
@@ -212,7 +217,7 @@ class Session:
         request_id = str(self._last_id)
         self.encoder.requested(request_id, operation, input, **fields)
         self._pending[request_id] = pending
-        self._queued.set()
+        self._queue()
         return request_id
 
     def give_up(self, request_id: str) -> None:
@@ -270,6 +275,18 @@ class Session:
             self._queue()
 
     def _queue(self) -> None:
+        """Have what was just encoded sent: at once if much has gathered, else by the writer.
+
+        Sending a part while the rest is still being worked out lets the peer work at the same time;
+        without it two busy nodes take turns.
+        """
+        self._queued_messages += 1
+        if self._queued_messages >= _EAGER_MESSAGES and not self._is_sending and not self._unsent:
+            self._queued_messages = 0
+            try:
+                self._unsent = self.link.send_nowait(self.encoder.take())
+            except Disconnected:
+                return  # the reader and the writer see it too, and clean up
         self._queued.set()
         if self.encoder.pending > self.limits.unsent_bytes:
             self.cancel(f"the peer has left {self.encoder.pending} bytes of answers unread")

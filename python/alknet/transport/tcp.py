@@ -39,7 +39,11 @@ class TcpLink(Link):
         self.is_confidential = is_loopback(address)
 
     async def send(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
+        for chunk in self.send_nowait(chunks):
+            await self._send_rest(memoryview(chunk))
+
+    def send_nowait(self, chunks: list[bytes]) -> list[bytes]:
+        for index, chunk in enumerate(chunks):
             try:
                 sent = self._socket.send(chunk)
             except BlockingIOError:
@@ -47,7 +51,8 @@ class TcpLink(Link):
             except OSError as error:
                 raise self._gone(error) from None
             if sent < len(chunk):
-                await self._send_rest(memoryview(chunk)[sent:])
+                return [chunk[sent:], *chunks[index + 1 :]]
+        return []
 
     async def _send_rest(self, rest: memoryview) -> None:
         try:

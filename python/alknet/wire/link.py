@@ -37,6 +37,16 @@ class Link(ABC):
             Disconnected: the link is gone.
         """
 
+    def send_nowait(self, chunks: list[bytes]) -> list[bytes]:
+        """Send what can be sent without waiting; return the rest, which must be sent next.
+
+        Not to be called while a `send` is under way.
+
+        Raises:
+            Disconnected: the link is gone.
+        """
+        return chunks
+
     @abstractmethod
     async def receive(self) -> bytes:
         """Return the next bytes or message; `b""` when the peer has closed in good order.
