@@ -76,7 +76,7 @@ def _peer_fields(envelope: Envelope) -> tuple[object, ...]:
 
 
 INPUT = Input(
-    path="m/74'/0'/0'/0'", label="identity of the first head node", version=21, export=False
+    path="m/74'/0'/0'/0'", label="identity of the first head node (A)", version=21, export=False
 )
 
 
