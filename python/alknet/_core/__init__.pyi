@@ -1,5 +1,5 @@
-__all__ = ["__version__"]
+__all__ = ["__version__", "aead", "envelope", "sign", "vault"]
 
-__all__ = ["__version__"]
+from . import aead, envelope, sign, vault
 
 __version__: str

@@ -1,0 +1,1 @@
+"""What alknet costs beside its peers: `python -m benches`, see `benches.__main__`."""

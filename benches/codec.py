@@ -1,0 +1,136 @@
+"""The envelope codec: bytes to a header of typed fields and an input of a typed Struct.
+
+The peer is msgspec with one Struct for the whole envelope, the input nested in it. That is a lead
+given to the peer: a program that serves more than one operation cannot know the type of the input
+before it has read the header.
+"""
+
+import itertools
+import struct
+from uuid import UUID
+
+import msgspec
+
+from alknet._core.envelope import CallRequested, Decoder, Encoder, Event
+from benches.harness import Pair, row
+
+CALLS = 100
+FRAMES = 1000
+OPERATIONS = (
+    "head/secrets/derive",
+    "head/auth/verify",
+    "worker-7/storage/append",
+    "head/config/get",
+)
+
+
+class Input(msgspec.Struct):
+    path: str
+    label: str
+    version: int
+    export: bool
+
+
+class Payload(msgspec.Struct):
+    """Every field that the header of a request can have, as our decoder reads every one."""
+
+    operationId: str  # noqa: N815 - the name on the wire
+    input: Input
+    deadline: int | None = None
+    parentRequestId: str | None = None  # noqa: N815 - the name on the wire
+    auth_token: str | None = None
+    forwarded_for: msgspec.Raw | None = None
+    metadata: msgspec.Raw | None = None
+    window: int | None = None
+    idleTimeout: int | None = None  # noqa: N815 - the name on the wire
+    traceparent: str | None = None
+    hops: int | None = None
+
+
+class Envelope(msgspec.Struct):
+    type: str
+    id: str
+    payload: Payload
+
+
+def _request(encoder: Encoder, number: int, raw: bytes) -> None:
+    """One request of 307 bytes in JSON, as a client sends it to have something derived."""
+    encoder.requested(
+        str(UUID(int=0x9B2E4F6A_1C3D_4E5F_8A7B << 48 | number)),
+        "/" + OPERATIONS[number % len(OPERATIONS)],
+        raw,
+        deadline_ms=1_790_000_000_000 + number,
+        parent_id=str(UUID(int=0x1F0E2D3C_4B5A_4697_8796 << 48 | number)),
+    )
+
+
+def _fields(event: Event, argument: Input) -> tuple[object, ...]:
+    assert isinstance(event, CallRequested)
+    return (event.id, event.operation, event.deadline_ms, event.parent_id, argument)
+
+
+def _peer_fields(envelope: Envelope) -> tuple[object, ...]:
+    payload = envelope.payload
+    header = (envelope.id, payload.operationId, payload.deadline, payload.parentRequestId)
+    return (*header, payload.input)
+
+
+INPUT = Input(
+    path="m/74'/0'/0'/0'", label="identity of the first head node (A)", version=21, export=False
+)
+
+
+@row("envelope_decode", peer="msgspec Struct", goal=1.2)
+def envelope_decode() -> Pair:
+    encoder = Encoder("json", framed=False)
+    _request(encoder, 0, msgspec.json.encode(INPUT))
+    [data] = encoder.take()
+    feed = Decoder("json", framed=False).feed
+    decode_input = msgspec.json.Decoder(Input).decode
+    decode = msgspec.json.Decoder(Envelope).decode
+
+    def ours() -> None:
+        for _ in itertools.repeat(None, CALLS):
+            [event] = feed(data)
+            decode_input(event.input)  # type: ignore[union-attr] # it is a request
+
+    def peer() -> None:
+        for _ in itertools.repeat(None, CALLS):
+            decode(data)
+
+    def same() -> bool:
+        [event] = feed(data)
+        assert isinstance(event, CallRequested)
+        return _fields(event, decode_input(event.input)) == _peer_fields(decode(data))
+
+    return Pair(ours, peer, divisor=CALLS, same=same)
+
+
+@row("envelope_frames", peer="msgspec Struct loop", goal=2)
+def envelope_frames() -> Pair:
+    encoder = Encoder("msgpack", framed=True)
+    for number in range(FRAMES):
+        _request(encoder, number, msgspec.msgpack.encode(INPUT))
+    [stream] = encoder.take()
+    feed = Decoder("msgpack", framed=True).feed
+    decode_input = msgspec.msgpack.Decoder(Input).decode
+    decode = msgspec.msgpack.Decoder(Envelope).decode
+    prefix = struct.Struct(">I").unpack_from
+
+    def ours() -> list[tuple[Event, Input]]:
+        return [(event, decode_input(event.input)) for event in feed(stream)]  # type: ignore[union-attr]
+
+    def peer() -> list[Envelope]:
+        envelopes = []
+        at, end = 0, len(stream)
+        while at < end:
+            [length] = prefix(stream, at)
+            at += 4
+            envelopes.append(decode(stream[at : at + length]))
+            at += length
+        return envelopes
+
+    def same() -> bool:
+        return [_fields(*pair) for pair in ours()] == [_peer_fields(one) for one in peer()]
+
+    return Pair(ours, peer, divisor=FRAMES, same=same)
