@@ -1,5 +1,3 @@
 __all__ = ["__version__"]
 
-__all__ = ["__version__"]
-
 __version__: str

@@ -69,9 +69,7 @@ class RemoteStreamInvocation(RemoteInvocation):
 
     __slots__ = ("_credit", "_granted")
 
-    def __init__(
-        self, entry: Entry, request: Any, context: Context, event: CallRequested
-    ) -> None:
+    def __init__(self, entry: Entry, request: Any, context: Context, event: CallRequested) -> None:
         super().__init__(entry, request, context)
         self._credit = math.inf if event.window is None else event.window
         self._granted = Wakeup()

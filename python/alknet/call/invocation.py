@@ -8,7 +8,7 @@ task of this process, or write to a link.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import outcome
 import trio
@@ -27,7 +27,9 @@ class Invocation(ABC):
     `scope` is the handler's cancel scope from the moment the handler begins.
     """
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        # The subclasses have the slots: one has a second base, which has slots of its own.
+        __slots__ = ()
 
     entry: Entry
     request: Any

@@ -15,8 +15,9 @@ from alknet.wire.link import Format
 class Pending(Protocol):
     """Takes the events that answer one call, until one of them ends it."""
 
-    def responded(self, output: bytes, format: Format, /) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format, /) -> bool:
         """Take an answer or an item; return whether the call is over."""
+        ...
 
     def completed(self) -> None:
         """Take the end of a stream."""
@@ -30,7 +31,7 @@ class PendingCall(OneShot):
 
     __slots__ = ()
 
-    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format) -> bool:
         self.settle(outcome.Value((output, format)))
         return True
 
@@ -52,7 +53,7 @@ class PendingStream:
         self._name = name
         self.give_up: Callable[[], None] = lambda: None
 
-    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format) -> bool:
         stream = self._stream
         try:
             if stream.is_full:
@@ -70,7 +71,7 @@ class PendingStream:
         self._stream.finish(error)
 
 
-def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:  # noqa: A002
+def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:
     """Return the typed value of a peer's answer.
 
     Raises:

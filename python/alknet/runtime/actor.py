@@ -1,4 +1,4 @@
-"""Actor: a service while it runs. One task serves its mailbox; concurrent handlers run beside it."""
+"""Actor: a running service. One task serves its mailbox; concurrent handlers run beside it."""
 
 import math
 import secrets

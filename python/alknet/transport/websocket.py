@@ -121,7 +121,7 @@ async def listen(
         except* _EXPECTED as group:
             error = _first(group)
             log.info("connection ended", peer=address, reason=str(error) or type(error).__name__)
-        except* Exception as group:  # noqa: BLE001 - one connection's fault must not end the node
+        except* Exception as group:
             log.error("connection failed", peer=address, exc_info=group)
 
     task_status.started(_with_port(url, bound))
@@ -157,7 +157,7 @@ async def dial(
     url: str,
     *,
     limits: Limits,
-    format: Format = "json",  # noqa: A002
+    format: Format = "json",
     timeout: float = 10.0,
 ) -> WebSocketLink:
     """Open a WebSocket to *url*; its reader runs in *nursery* until the link is closed.
@@ -252,6 +252,8 @@ def _plainly(error: BaseException) -> str:
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = group.exceptions[0]
-    return _first(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(
-        inner, BaseExceptionGroup
-    ) else inner
+    return (
+        _first(cast("BaseExceptionGroup[BaseException]", inner))
+        if isinstance(inner, BaseExceptionGroup)
+        else inner
+    )
