@@ -35,7 +35,7 @@ async def connect(
     services: Iterable[Service] = (),
     grant: Iterable[str] = ("*",),
     timeout: float = DEFAULT_TIMEOUT,
-    format: Format = "json",  # noqa: A002
+    format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.

@@ -86,7 +86,7 @@ class InvalidInput(CallError, ValueError):
 
 
 class BadMnemonic(InvalidInput):
-    """The recovery phrase is not one: `details["word"]` counts from 1 where one word is at fault."""
+    """The recovery phrase is not one; `details["word"]`, from 1, is the word at fault if one is."""
 
 
 class BadPath(InvalidInput):

@@ -59,4 +59,3 @@ class AccessRule(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether anybody may call, known or not."""
         return not (self.all_of or self.any_of or self.resource_type)
-

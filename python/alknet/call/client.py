@@ -52,9 +52,7 @@ class Client(ABC):
         """
 
     @abstractmethod
-    async def invoke(
-        self, path: str, input: Any = None, *, timeout: float | None = None  # noqa: A002
-    ) -> Any:
+    async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         """Call the operation at *path* with JSON-like *input*; return JSON-like output.
 
         The untyped twin of `call`: *path* reads `/{node}/{service}/{operation}`, and no input means
@@ -63,7 +61,7 @@ class Client(ABC):
 
     @abstractmethod
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW  # noqa: A002
+        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
     ) -> Stream[Any]:
         """Return the stream of JSON-like items of the subscription at *path*."""
 

@@ -82,9 +82,7 @@ class RemoteInvocation(Invocation):
             details = None
             if known.details is not None:
                 details = encode(known.details, self.session.format)
-            self.session.fail(
-                self._event.id, known.code, known.message, known.retryable, details
-            )
+            self.session.fail(self._event.id, known.code, known.message, known.retryable, details)
 
     def _end(self) -> bool:
         """Mark the call as over; return whether it was not before."""

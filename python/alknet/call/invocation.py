@@ -8,7 +8,7 @@ task of this process, or write to a link.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import trio
 
@@ -27,7 +27,9 @@ class Invocation(ABC):
     that a task of this process sleeps until the outcome, so that its number bounds itself.
     """
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        # The subclasses have the slots: one has a second base, which has slots of its own.
+        __slots__ = ()
 
     entry: Entry
     request: Any

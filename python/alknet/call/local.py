@@ -51,11 +51,12 @@ class LocalClient(Client):
         if node is not HERE and not self._dispatcher.is_here(node):
             return await self._peer(node).call(request, timeout=timeout)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
+        result: Reply
         if timeout is None:
-            result: Reply = await self._run(entry, request)
-            return result
-        with Timeout(entry.spec.name, timeout):
             result = await self._run(entry, request)
+        else:
+            with Timeout(entry.spec.name, timeout):
+                result = await self._run(entry, request)
         return result
 
     def stream(
@@ -66,9 +67,7 @@ class LocalClient(Client):
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         return Stream(self._starter(entry, request), window)
 
-    async def invoke(
-        self, path: str, input: Any = None, *, timeout: float | None = None  # noqa: A002
-    ) -> Any:
+    async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         node, name = self._dispatcher.split(path)
         if node is not None:
             return await self._peer(node).invoke(f"/{HERE}/{name}", input, timeout=timeout)
@@ -80,7 +79,7 @@ class LocalClient(Client):
             return plain(await self._run(entry, request))
 
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW  # noqa: A002
+        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
     ) -> Stream[Any]:
         node, name = self._dispatcher.split(path)
         if node is not None:
@@ -104,9 +103,7 @@ class LocalClient(Client):
         self, entry: Entry, request: Any, convert: Callable[[Any], Any] | None = None
     ) -> Callable[[Stream[Any]], Callable[[], None]]:
         def start(stream: Stream[Any]) -> Callable[[], None]:
-            invocation = LocalStreamInvocation(
-                entry, request, self.context(entry), stream, convert
-            )
+            invocation = LocalStreamInvocation(entry, request, self.context(entry), stream, convert)
             entry.endpoint.submit(invocation)
             return invocation.cancel
 

@@ -78,6 +78,7 @@ def operation_type(request_type: type[AnyRequest]) -> OperationType:
     """
     if "__operation__" not in request_type.__dict__:
         raise TypeError(
-            f"{request_type.__name__} names no operation: write @operation('namespace/verb') above it"
+            f"{request_type.__name__} names no operation: "
+            f"write @operation('namespace/verb') above it"
         )
     return OperationType(request_type)

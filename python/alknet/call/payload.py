@@ -19,7 +19,7 @@ _encode_json = msgspec.json.Encoder().encode
 _encode_msgpack = msgspec.msgpack.Encoder().encode
 
 
-def encode(value: Any, format: Format) -> bytes:  # noqa: A002
+def encode(value: Any, format: Format) -> bytes:
     """Return *value* as one JSON or msgpack value; bytes become base64 text in JSON.
 
     Raises:
@@ -38,7 +38,7 @@ class PayloadType:
         self._json = msgspec.json.Decoder(type_).decode
         self._msgpack = msgspec.msgpack.Decoder(type_).decode
 
-    def decode(self, raw: bytes, format: Format) -> Any:  # noqa: A002
+    def decode(self, raw: bytes, format: Format) -> Any:
         """Return the value that *raw* holds.
 
         Raises:

@@ -13,8 +13,9 @@ from alknet.wire.link import Format
 class Pending(Protocol):
     """Takes the events that answer one call, until one of them ends it."""
 
-    def responded(self, output: bytes, format: Format, /) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format, /) -> bool:
         """Take an answer or an item; return whether the call is over."""
+        ...
 
     def completed(self) -> None:
         """Take the end of a stream."""
@@ -28,7 +29,7 @@ class PendingCall(OneShot):
 
     __slots__ = ()
 
-    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format) -> bool:
         self.respond((output, format))
         return True
 
@@ -50,7 +51,7 @@ class PendingStream:
         self._name = name
         self.give_up: Callable[[], None] = lambda: None
 
-    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format) -> bool:
         stream = self._stream
         try:
             if stream.is_full:
@@ -68,7 +69,7 @@ class PendingStream:
         self._stream.finish(error)
 
 
-def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:  # noqa: A002
+def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:
     """Return the typed value of a peer's answer.
 
     Raises:

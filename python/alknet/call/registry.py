@@ -21,6 +21,7 @@ class Endpoint(Protocol):
     @property
     def is_inline(self) -> bool:
         """Whether `answer` may run in the caller's task."""
+        ...
 
     async def answer(self, entry: "Entry", request: Any, source: "ContextSource", /) -> Any:
         """Run the handler in the calling task; only where `is_inline`."""
@@ -36,7 +37,7 @@ class Entry:
         spec: OperationSpec,
         endpoint: Endpoint,
         *,
-        input: PayloadType,  # noqa: A002
+        input: PayloadType,
         output: PayloadType,
         request_type: type[AnyRequest] | None = None,
     ) -> None:

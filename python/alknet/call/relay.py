@@ -48,7 +48,7 @@ class Relay:
 
     # What the target answers.
 
-    def responded(self, output: bytes, format: Format) -> bool:  # noqa: A002
+    def responded(self, output: bytes, format: Format) -> bool:
         if not self._is_stream:
             self._origin.inbound.pop(self._origin_id, None)
         self._origin.respond(self._origin_id, output, format)

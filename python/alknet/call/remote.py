@@ -79,9 +79,7 @@ class RemoteClient(Client):
         reply: Reply = await self._ask(path, request, output, timeout)
         return reply
 
-    async def invoke(
-        self, path: str, input: Any = None, *, timeout: float | None = None  # noqa: A002
-    ) -> Any:
+    async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         return await self._ask(path, {} if input is None else input, _ANYTHING, timeout)
 
     def stream(
@@ -91,13 +89,11 @@ class RemoteClient(Client):
         return Stream(self._starter(f"/{node}/{typed.spec.name}", request, typed.output), window)
 
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW  # noqa: A002
+        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
     ) -> Stream[Any]:
         return Stream(self._starter(path, {} if input is None else input, _ANYTHING), window)
 
-    async def _ask(
-        self, path: str, input: Any, output: PayloadType, timeout: float | None  # noqa: A002
-    ) -> Any:
+    async def _ask(self, path: str, input: Any, output: PayloadType, timeout: float | None) -> Any:
         session = self.session
         seconds = self._timeout if timeout is None else timeout
         raw = encode(input, session.format)
@@ -112,11 +108,11 @@ class RemoteClient(Client):
         )
         if deadline < callers:
             session.deadlines.add(deadline, call)
-        answer, format = await call.wait()  # noqa: A001
+        answer, format = await call.wait()
         return read_output(output, answer, format, path)
 
     def _starter(
-        self, path: str, input: Any, item: PayloadType  # noqa: A002
+        self, path: str, input: Any, item: PayloadType
     ) -> Callable[[Stream[Any]], Callable[[], None]]:
         session = self.session
         raw = encode(input, session.format)
@@ -144,5 +140,3 @@ def local_deadline(deadline_ms: int) -> float:
     The two machines' clocks are taken to agree; `alknet doctor` says where they do not.
     """
     return trio.current_time() + deadline_ms / 1000 - time.time()
-
-

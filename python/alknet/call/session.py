@@ -53,10 +53,10 @@ class Inbound(Protocol):
     """A call of the peer's that is being answered."""
 
     def cancel(self) -> None:
-        """The peer has given the call up."""
+        """Stop: the peer has given the call up."""
 
     def credit(self, items: int, /) -> None:
-        """The peer has room for *items* more."""
+        """Go on: the peer has room for *items* more."""
 
 
 class Session:
@@ -196,7 +196,7 @@ class Session:
 
     # Asking.
 
-    def ask(self, operation: str, input: bytes, pending: Pending, **fields: Any) -> str:  # noqa: A002
+    def ask(self, operation: str, input: bytes, pending: Pending, **fields: Any) -> str:
         """Send a request; its answer goes to *pending*. Return the request's id.
 
         *fields* are those of `Encoder.requested`. Never waits: await `room` before asking much.
@@ -210,8 +210,8 @@ class Session:
             raise self._lost
         if len(self._pending) >= self.limits.calls_in_flight:
             raise Unavailable(
-                f"{len(self._pending)} calls are in flight on the link to {self.link.peer_address}, "
-                f"the most that `calls_in_flight` under [limits] allows"
+                f"{len(self._pending)} calls are in flight on the link to "
+                f"{self.link.peer_address}, the most that `calls_in_flight` under [limits] allows"
             )
         self._last_id += 1
         request_id = str(self._last_id)
@@ -245,7 +245,7 @@ class Session:
 
     # Answering.
 
-    def respond(self, request_id: str, output: bytes, format: Format) -> None:  # noqa: A002
+    def respond(self, request_id: str, output: bytes, format: Format) -> None:
         """Answer the peer's call *request_id*, or send an item of its stream."""
         if self._lost is None:
             try:
@@ -266,7 +266,7 @@ class Session:
         request_id: str,
         code: str,
         message: str,
-        retryable: bool = False,  # noqa: FBT001, FBT002
+        retryable: bool = False,
         details: bytes | None = None,
     ) -> None:
         """Answer the peer's call *request_id* with an error."""

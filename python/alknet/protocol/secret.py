@@ -85,7 +85,7 @@ class DeriveEd25519(Request[Ed25519PublicKey], frozen=True):
 
 @operation("secrets/encryption-key", kind="mutation", scopes=("secrets:derive",), idempotent=True)
 class DeriveEncryptionKey(Request[EncryptionKey], frozen=True):
-    """Derive the encryption key of `key_version` (2 is the first) and keep it ready in the vault."""
+    """Derive the encryption key of `key_version` (2 is the first) and keep it in the vault."""
 
     key_version: int = 2
 

@@ -1,4 +1,4 @@
-"""Actor: a service while it runs. One task serves its mailbox; concurrent handlers run beside it."""
+"""Actor: a running service. One task serves its mailbox; concurrent handlers run beside it."""
 
 import math
 import secrets
@@ -34,6 +34,7 @@ class Actor:
         self.name = service.namespace
         self.mailbox = Mailbox(self.name, service.mailbox_size)
         self.is_serving = False
+        self.is_draining = False
         self.nursery: trio.Nursery | None = None
         self.busy = 0
         self._taken: deque[Invocation] = deque()
@@ -62,6 +63,7 @@ class Actor:
             async with self.service.running(), trio.open_nursery() as nursery:
                 self.nursery = nursery
                 self.is_serving = True
+                self.is_draining = False
                 task_status.started()
                 await self._serve()
         finally:
@@ -72,6 +74,7 @@ class Actor:
     async def drain(self) -> None:
         """Take no more requests, and return when those taken have been answered."""
         self.is_serving = False
+        self.is_draining = True
         while self.busy or len(self.mailbox):
             await self._idle.park()
 
@@ -114,8 +117,8 @@ class Actor:
         served = 0
         while True:
             if not self._taken:
-                if not self.is_serving:
-                    self._idle.unpark_all()
+                if self.is_draining:
+                    self.settled()
                 self._taken = await self.mailbox.take()
                 self.busy += len(self._taken)
             invocation = self._taken.popleft()
@@ -143,7 +146,7 @@ class Actor:
                 await trio.lowlevel.checkpoint()
 
     def _end(self, invocation: Invocation) -> None:
-        """Note that the handler of *invocation* runs no more: a late cancel must not reach others."""
+        """Note that the handler of *invocation* runs no more: a late cancel must reach no other."""
         invocation.scope = None
         self._current = None
         self.busy -= 1
@@ -195,7 +198,7 @@ class HandlerEndpoint:
             raise fault(error, source.context(entry)) from error
         finally:
             actor.busy -= 1
-            if not actor.is_serving:
+            if actor.is_draining:
                 actor.settled()
 
     def _at_once(self, invocation: Invocation) -> None:
@@ -219,7 +222,7 @@ class HandlerEndpoint:
         finally:
             invocation.fail(actor.gone())
             actor.busy -= 1
-            if not actor.is_serving:
+            if actor.is_draining:
                 actor.settled()
 
     async def _run(self, invocation: Invocation) -> None:

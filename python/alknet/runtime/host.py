@@ -14,9 +14,7 @@ class Host:
     SettingsError, and the service keeps what it has, if the file has a fault.
     """
 
-    def __init__(
-        self, dispatcher: Dispatcher, vault: Vault, section: Callable[[str], Any]
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, vault: Vault, section: Callable[[str], Any]) -> None:
         self.dispatcher = dispatcher
         self.vault = vault
         self.section = section

@@ -22,6 +22,7 @@ from alknet.protocol.directory import (
     Registered,
     Schema,
 )
+from alknet.protocol.request import Kind
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
 
@@ -84,7 +85,7 @@ class DirectoryService(Service, namespace="services"):
                 "only a peer can register operations, over the link by which it is to be called; "
                 "a service of this process is given to open_node(services=...)"
             )
-        offered = {each.name: each.kind for each in request.operations}
+        offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
         node = self._dispatcher.peers.offer(session, offered)
         return Registered(node=node, operations=len(offered))
 

@@ -32,7 +32,7 @@ async def guarded(peer: str) -> AsyncIterator[None]:
     except* _EXPECTED as group:
         error = _first(group)
         log.info("connection ended", remote=peer, reason=str(error) or type(error).__name__)
-    except* Exception as group:  # noqa: BLE001 - a listener outlives every connection
+    except* Exception as group:  # a listener outlives every connection
         log.error("connection failed", remote=peer, exc_info=group)
 
 

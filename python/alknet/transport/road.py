@@ -30,9 +30,7 @@ async def listen(
     await road.listen(url, serve, limits=limits, task_status=task_status)
 
 
-async def dial(
-    nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json"  # noqa: A002
-) -> Link:
+async def dial(nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json") -> Link:
     """Open a link to *url*; what it needs to run in the background runs in *nursery*.
 
     Raises:

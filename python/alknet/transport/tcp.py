@@ -130,7 +130,7 @@ async def dial(
     url: str,
     *,
     limits: Limits,  # noqa: ARG001
-    format: Format = "json",  # noqa: A002
+    format: Format = "json",
     timeout: float = 10.0,
 ) -> TcpLink:
     """Open a TCP connection to *url*. *timeout* is in seconds.

@@ -95,7 +95,9 @@ async def listen(
     """
     address = Address.parse(url)
     if address.scheme == "wss":
-        raise SettingsError(f"cannot listen at {url}: this version listens at ws:// and tcp:// only")
+        raise SettingsError(
+            f"cannot listen at {url}: this version listens at ws:// and tcp:// only"
+        )
     try:
         listeners = await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:
@@ -140,7 +142,7 @@ async def dial(
     url: str,
     *,
     limits: Limits,
-    format: Format = "json",  # noqa: A002
+    format: Format = "json",
     timeout: float = 10.0,
 ) -> WebSocketLink:
     """Open a WebSocket to *url*; its reader runs in *nursery* until the link is closed.

@@ -1,1 +1,1 @@
-"""The wire, sans I/O: bytes in, events out, and back. Nothing here waits, opens or tells the time."""
+"""The wire, sans I/O: bytes in, events out, and back. Nothing here waits, opens or has a clock."""

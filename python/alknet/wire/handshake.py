@@ -84,7 +84,7 @@ def respond(
     offered: Challenge,
     key: Ed25519Key | str,
     expect: bytes | None = None,
-    format: Format | None = None,  # noqa: A002
+    format: Format | None = None,
 ) -> Response:
     """Return a client's answer to *offered*, signed with *key*, or carrying it if it is a token.
 
@@ -173,7 +173,7 @@ _TYPES: Final[dict[str, type[Message]]] = {
     "auth.accepted": Accepted,
     "auth.refused": RefusedMessage,
 }
-_NAMES: Final = {message: name for name, message in _TYPES.items()}
+_NAMES: Final[dict[type, str]] = {message: name for name, message in _TYPES.items()}
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -203,7 +203,9 @@ def decode(data: bytes, expected: type[M]) -> M:
         kind = _TYPES.get(envelope.type)
         message = None if kind is None else msgspec.json.decode(envelope.payload, type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise RemoteProtocolError(f"the peer does not shake hands as alknet does: {error}") from None
+        raise RemoteProtocolError(
+            f"the peer does not shake hands as alknet does: {error}"
+        ) from None
     if isinstance(message, RefusedMessage):
         raise Refused(message.reason)
     if not isinstance(message, expected):
