@@ -66,6 +66,7 @@ async def connect(
             identity=Identity(offered.node, frozenset({*grant, "identity:forward"})),
             dispatcher=dispatcher if supervisor.actors else None,
             limits=limits,
+            is_dialled=True,
         )
         await nursery.start(supervisor.run)
         await nursery.start(session.run)

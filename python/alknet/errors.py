@@ -39,6 +39,7 @@ A program branches on the class; the text is for the person. No text holds a sec
 """
 
 from collections.abc import Sequence
+import traceback
 from typing import Any
 
 
@@ -255,6 +256,14 @@ class ServiceFailed(AlknetError):
 
 class SettingsError(AlknetError):
     """What the operator wrote, or the machine, does not let the node start as asked."""
+
+
+def traced(error: BaseException) -> str:
+    """Return the traceback of *error* as text for a log: lines of code, never their values.
+
+    Logging libraries like to show local variables with a traceback; ours hold requests.
+    """
+    return "".join(traceback.format_exception(error))
 
 
 def _walk(root: type[CallError]) -> list[type[CallError]]:

@@ -8,16 +8,20 @@ The local and the remote client answer and fail alike; nothing in a caller tells
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Iterable
 from typing import Any, TypeVar
 
 import trio
 
+from alknet.call.sink import DuplexStream
 from alknet.call.stream import DEFAULT_WINDOW, Stream
 from alknet.errors import DeadlineExceeded
-from alknet.protocol.request import Request, Subscription
+from alknet.protocol.request import Duplex, Request, Subscription, Upload
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 HERE = "head"
 
@@ -49,6 +53,32 @@ class Client(ABC):
         """Return the stream that *request* asks for; enter it to begin.
 
         At most *window* items are on their way or unread at any time.
+        """
+
+    @abstractmethod
+    async def upload(
+        self,
+        request: Upload[Item, Reply],
+        items: AsyncIterable[Item] | Iterable[Item],
+        *,
+        node: str = HERE,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Send *items* along with *request*, as fast as they are read; return the reply.
+
+        The handler may reply before it has read everything; the rest is then not asked of *items*.
+        *timeout* bounds the whole call; without one, a remote call's own timeout starts anew with
+        each item that is taken. Errors and cancellation are those of `call`; an error that *items*
+        raises gives the call up and comes out as it is.
+        """
+
+    @abstractmethod
+    def duplex(
+        self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
+    ) -> DuplexStream[In, Out]:
+        """Return the two-way stream that *request* asks for; enter it to begin.
+
+        At most *window* items are on their way or unread in either direction.
         """
 
     @abstractmethod

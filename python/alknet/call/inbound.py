@@ -1,6 +1,7 @@
 """Invocations whose caller is at the other end of a link."""
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from alknet._core.envelope import CallRequested
@@ -9,9 +10,11 @@ from alknet.call.invocation import Invocation, departed
 from alknet.call.payload import PayloadType, encode
 from alknet.call.registry import Entry
 from alknet.call.session import Session
+from alknet.call.stream import DEFAULT_WINDOW, Stream
 from alknet.call.wakeup import Wakeup
-from alknet.errors import CallError, Internal
+from alknet.errors import CallError, Internal, InvalidInput
 from alknet.identity import Identity
+from alknet.wire.link import Format
 
 if TYPE_CHECKING:
     from alknet.call.dispatch import Dispatcher
@@ -29,6 +32,7 @@ class RemoteInvocation(Invocation):
         "deadline",
         "entry",
         "is_over",
+        "items",
         "request",
         "scope",
         "session",
@@ -54,6 +58,12 @@ class RemoteInvocation(Invocation):
         self.deadline = deadline
         self.scope = None
         self.is_over = False
+        self.items = None
+        if entry.item is not None:
+            invite = partial(session.invite, event.id)
+            self.items = Stream(lambda _: self.cancel, DEFAULT_WINDOW)
+            self.items.grant_with(invite)
+            invite(DEFAULT_WINDOW)
 
     @property
     def context(self) -> Context:
@@ -94,6 +104,24 @@ class RemoteInvocation(Invocation):
 
     def credit(self, items: int) -> None:
         """Credit means nothing for a call with a single answer."""
+
+    def item(self, item: bytes, format: Format) -> None:
+        """Take an item of an upload or duplex; one that does not fit fails the call."""
+        items, kind = self.items, self.entry.item
+        if items is None or kind is None or items.is_over:
+            return
+        try:
+            if items.is_full:
+                raise InvalidInput("more items came than there was credit for")
+            items.push(kind.decode(item, format))
+        except InvalidInput as error:
+            self.fail(error)
+            self.cancel()
+
+    def finished(self) -> None:
+        """Let the handler's iteration over the items end."""
+        if self.items is not None:
+            self.items.finish()
 
 
 class RemoteStreamInvocation(RemoteInvocation):

@@ -24,7 +24,8 @@ class Invocation(ABC):
 
     `deadline` is in Trio's clock; infinite means that the caller's own scope watches the time.
     `scope` is what to cancel while the handler runs, and None before and after. `is_local` says
-    that a task of this process sleeps until the outcome, so that its number bounds itself.
+    that a task of this process sleeps until the outcome, so that its number bounds itself. `items`
+    is what the caller of an upload or a duplex sends.
     """
 
     if not TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Invocation(ABC):
     scope: trio.CancelScope | None
     is_over: bool
     is_local: ClassVar[bool]
+    items: Stream[Any] | None
 
     @property
     @abstractmethod
@@ -80,7 +82,7 @@ class ContextSource(Protocol):
 class LocalInvocation(OneShot, Invocation):
     """A call from a task of this process, which sleeps until the outcome wakes it."""
 
-    __slots__ = ("_source", "entry", "request", "scope")
+    __slots__ = ("_source", "entry", "items", "request", "scope")
 
     deadline = math.inf
     is_local = True
@@ -94,6 +96,7 @@ class LocalInvocation(OneShot, Invocation):
         self.entry = entry
         self.request = request
         self.scope = None
+        self.items = None
         self._source = source
 
     @property
@@ -107,7 +110,16 @@ class LocalInvocation(OneShot, Invocation):
 class LocalStreamInvocation(Invocation):
     """A subscription from a task of this process: items go straight into its Stream."""
 
-    __slots__ = ("_context", "_convert", "_stream", "entry", "is_over", "request", "scope")
+    __slots__ = (
+        "_context",
+        "_convert",
+        "_stream",
+        "entry",
+        "is_over",
+        "items",
+        "request",
+        "scope",
+    )
 
     deadline = math.inf
     is_local = True
@@ -126,6 +138,7 @@ class LocalStreamInvocation(Invocation):
         self.scope = None
         self.is_over = False
         self._stream = stream
+        self.items = None
         self._convert = convert
 
     @property

@@ -1,6 +1,7 @@
 """LocalClient: calls within the process. Nothing is encoded, nothing leaves the thread."""
 
-from collections.abc import Callable
+import math
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -11,16 +12,19 @@ from alknet.call.context import Context
 from alknet.call.invocation import LocalInvocation, LocalStreamInvocation
 from alknet.call.payload import plain
 from alknet.call.registry import Entry
+from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import DEFAULT_WINDOW, Stream
 from alknet.errors import Forbidden, InvalidOperationType
 from alknet.identity import Identity
-from alknet.protocol.request import AnyRequest, Request, Subscription
+from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
 
 if TYPE_CHECKING:
     from alknet.call.dispatch import Dispatcher
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 class LocalClient(Client):
@@ -67,6 +71,41 @@ class LocalClient(Client):
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         return Stream(self._starter(entry, request), window)
 
+    async def upload(
+        self,
+        request: Upload[Item, Reply],
+        items: AsyncIterable[Item] | Iterable[Item],
+        *,
+        node: str = HERE,
+        timeout: float | None = None,
+    ) -> Reply:
+        if not self._dispatcher.is_here(node):
+            return await self._peer(node).upload(request, items, timeout=timeout)
+        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        invocation = LocalInvocation(entry, request, self)
+        invocation.items = Stream(_nothing_to_start, DEFAULT_WINDOW)
+        with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
+            entry.endpoint.submit(invocation)
+            reply: Reply = await pour(items, LocalSink(invocation.items), invocation.wait)
+        return reply
+
+    def duplex(
+        self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
+    ) -> DuplexStream[In, Out]:
+        if not self._dispatcher.is_here(node):
+            return self._peer(node).duplex(request, window=window)
+        entry = self._admitted.get(type(request)) or self._admit(type(request))
+
+        def start(stream: Stream[Any]) -> Callable[[], None]:
+            invocation = LocalStreamInvocation(entry, request, self.context(entry), stream)
+            invocation.items = Stream(_nothing_to_start, window)
+            duplex.sink = LocalSink(invocation.items)
+            entry.endpoint.submit(invocation)
+            return invocation.cancel
+
+        duplex: DuplexStream[In, Out] = DuplexStream(start, window)
+        return duplex
+
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         node, name = self._dispatcher.split(path)
         if node is not None:
@@ -75,7 +114,7 @@ class LocalClient(Client):
         request = entry.input.convert({} if input is None else input)
         if entry.spec.is_stream:
             raise InvalidOperationType(f"{name} is a {entry.spec.kind}: stream it instead")
-        with Timeout(name, timeout if timeout is not None else float("inf")):
+        with Timeout(name, math.inf if timeout is None else timeout):
             return plain(await self._run(entry, request))
 
     def invoke_stream(
@@ -148,3 +187,8 @@ class LocalClient(Client):
         if self._uses is not None:
             raise Forbidden(f"a handler may not call {node!r} without declaring it")
         return self._dispatcher.peers.client(node)
+
+
+def _nothing_to_start(_: Stream[Any]) -> Callable[[], None]:
+    """Start nothing: the items of an upload come from the caller, who needs no telling."""
+    return lambda: None

@@ -15,7 +15,11 @@ STREAMING: frozenset[Kind] = frozenset({"subscription", "duplex"})
 
 
 class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation, as it is registered and described; the schemas are JSON Schema 2020-12."""
+    """One operation, as it is registered and described; the schemas are JSON Schema 2020-12.
+
+    `output_schema` is of the answer, or of each item of a stream; `item_schema` of each item that
+    the caller of an upload or a duplex sends.
+    """
 
     name: str
     kind: Kind
@@ -23,6 +27,7 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "1.0.0"
     input_schema: Mapping[str, Any] = {}
     output_schema: Mapping[str, Any] = {}
+    item_schema: Mapping[str, Any] | None = None
     access: AccessRule = AccessRule()
     visibility: Visibility = "external"
     idempotent: bool = False
@@ -42,9 +47,9 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationType:
-    """A request type, read: its spec, and the payload types of its input and its answer."""
+    """A request type, read: its spec, and the types of what goes in and what comes out."""
 
-    __slots__ = ("input", "output", "request_type", "spec")
+    __slots__ = ("input", "item", "output", "request_type", "spec")
 
     def __init__(self, request_type: type[AnyRequest]) -> None:
         declared = request_type.__operation__
@@ -53,6 +58,8 @@ class OperationType:
         self.request_type = request_type
         self.input = PayloadType(request_type)
         self.output = PayloadType(output)
+        # Upload and Duplex name two types: what the caller sends, and what comes back.
+        self.item = PayloadType(types[0]) if len(types) > 1 else None
         self.spec = OperationSpec(
             name=declared.name,
             kind=declared.kind,
@@ -60,6 +67,7 @@ class OperationType:
             version=declared.version,
             input_schema=msgspec.json.schema(request_type),
             output_schema=msgspec.json.schema(output),
+            item_schema=msgspec.json.schema(types[0]) if len(types) > 1 else None,
             access=declared.access,
             visibility=declared.visibility,
             idempotent=declared.idempotent,

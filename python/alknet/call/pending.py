@@ -23,6 +23,9 @@ class Pending(Protocol):
     def failed(self, error: CallError, /) -> None:
         """Take the error that the call ends with."""
 
+    def invited(self, items: int, /) -> None:
+        """Take the peer's word that it has room for *items* more of what the caller sends."""
+
 
 class PendingCall(OneShot):
     """A call that one answer ends; `wait` returns its raw output and the format of it."""
@@ -38,6 +41,9 @@ class PendingCall(OneShot):
 
     def failed(self, error: CallError) -> None:
         self.fail(error)
+
+    def invited(self, items: int) -> None:
+        """Nothing is sent after the request; an upload says otherwise."""
 
 
 class PendingStream:
@@ -67,6 +73,9 @@ class PendingStream:
 
     def failed(self, error: CallError) -> None:
         self._stream.finish(error)
+
+    def invited(self, items: int) -> None:
+        """Nothing is sent after the request; a duplex says otherwise."""
 
 
 def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:

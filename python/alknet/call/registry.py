@@ -30,7 +30,7 @@ class Endpoint(Protocol):
 class Entry:
     """One registered operation."""
 
-    __slots__ = ("endpoint", "input", "output", "request_type", "spec")
+    __slots__ = ("endpoint", "input", "item", "output", "request_type", "spec")
 
     def __init__(
         self,
@@ -39,12 +39,14 @@ class Entry:
         *,
         input: PayloadType,
         output: PayloadType,
+        item: PayloadType | None = None,
         request_type: type[AnyRequest] | None = None,
     ) -> None:
         self.spec = spec
         self.endpoint = endpoint
         self.input = input
         self.output = output
+        self.item = item
         self.request_type = request_type
 
 

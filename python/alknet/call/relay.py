@@ -63,6 +63,9 @@ class Relay:
         details = None if error.details is None else encode(error.details, self._origin.format)
         self._origin.fail(self._origin_id, error.code, error.message, error.retryable, details)
 
+    def invited(self, items: int) -> None:
+        self._origin.invite(self._origin_id, items)
+
     # What the origin says.
 
     def cancel(self) -> None:
@@ -70,3 +73,9 @@ class Relay:
 
     def credit(self, items: int) -> None:
         self._target.grant(self._target_id, items)
+
+    def item(self, item: bytes, format: Format) -> None:
+        self._target.send_item(self._target_id, item, format)
+
+    def finished(self) -> None:
+        self._target.finish_items(self._target_id)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,13 +13,17 @@ from alknet.call.operation import operation_type
 from alknet.call.payload import PayloadType, encode
 from alknet.call.pending import PendingCall, PendingStream, read_output
 from alknet.call.session import Session
+from alknet.call.sink import CreditedSink, DuplexStream, pour
 from alknet.call.stream import DEFAULT_WINDOW, Stream
+from alknet.errors import CallError
 from alknet.identity import Identity
-from alknet.protocol.request import AnyRequest, Request, Subscription
+from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
 from alknet.wire.limits import UNSENT_PAUSE_BYTES
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 _ANYTHING = PayloadType(Any)
 DEFAULT_TIMEOUT = 30.0
@@ -44,6 +48,69 @@ class RemoteCall(PendingCall):
     def expire(self) -> None:
         self._session.give_up(self.request_id)
         self.fail(late(self._path, self._seconds))
+
+
+class RemoteUpload(RemoteCall):
+    """An upload over a link: its time starts anew with each item that goes or is asked for."""
+
+    __slots__ = ("due", "sink")
+
+    def __init__(self, session: Session, path: str, seconds: float) -> None:
+        super().__init__(session, path, seconds)
+        self.due = trio.current_time() + seconds
+        self.sink = CreditedSink(self._write, self._end, session.room)
+
+    def invited(self, items: int) -> None:
+        self.due = trio.current_time() + self._seconds
+        self.sink.grant(items)
+
+    def expire(self) -> None:
+        if trio.current_time() < self.due:
+            self._session.deadlines.add(self.due, self)
+        else:
+            super().expire()
+
+    def _write(self, item: Any) -> None:
+        session = self._session
+        self.due = trio.current_time() + self._seconds
+        session.send_item(self.request_id, encode(item, session.format), session.format)
+
+    def _end(self) -> None:
+        self._session.finish_items(self.request_id)
+
+    def _settle(self) -> None:
+        self.sink.close()
+        super()._settle()
+
+
+class PendingDuplex(PendingStream):
+    """A duplex over a link: a subscription that sends items too."""
+
+    __slots__ = ("_session", "request_id", "sink")
+
+    def __init__(self, stream: Stream[Any], item: PayloadType, name: str, session: Session) -> None:
+        super().__init__(stream, item, name)
+        self._session = session
+        self.request_id = ""
+        self.sink = CreditedSink(self._write, self._end, session.room)
+
+    def invited(self, items: int) -> None:
+        self.sink.grant(items)
+
+    def completed(self) -> None:
+        self.sink.close()
+        super().completed()
+
+    def failed(self, error: CallError) -> None:
+        self.sink.close()
+        super().failed(error)
+
+    def _write(self, item: Any) -> None:
+        session = self._session
+        session.send_item(self.request_id, encode(item, session.format), session.format)
+
+    def _end(self) -> None:
+        self._session.finish_items(self.request_id)
 
 
 class RemoteClient(Client):
@@ -78,6 +145,44 @@ class RemoteClient(Client):
         path, output = route
         reply: Reply = await self._ask(path, request, output, timeout)
         return reply
+
+    async def upload(
+        self,
+        request: Upload[Item, Reply],
+        items: AsyncIterable[Item] | Iterable[Item],
+        *,
+        node: str = HERE,
+        timeout: float | None = None,
+    ) -> Reply:
+        typed = operation_type(type(request))
+        path = f"/{node}/{typed.spec.name}"
+        session = self.session
+        with Timeout(path, math.inf if timeout is None else timeout):
+            await session.room()
+            call = RemoteUpload(session, path, self._timeout)
+            call.request_id = session.ask(
+                path, encode(request, session.format), call, **self._fields
+            )
+            session.deadlines.add(call.due, call)
+            answer, format = await pour(items, call.sink, call.wait)
+        reply: Reply = read_output(typed.output, answer, format, path)
+        return reply
+
+    def duplex(
+        self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
+    ) -> DuplexStream[In, Out]:
+        typed = operation_type(type(request))
+        path = f"/{node}/{typed.spec.name}"
+        raw = encode(request, self.session.format)
+
+        def start(stream: Stream[Any]) -> Callable[[], None]:
+            pending = PendingDuplex(stream, typed.output, path, self.session)
+            pending.request_id = self._subscribe(path, raw, pending, stream)
+            duplex.sink = pending.sink
+            return pending.give_up
+
+        duplex: DuplexStream[In, Out] = DuplexStream(start, window)
+        return duplex
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         return await self._ask(path, {} if input is None else input, _ANYTHING, timeout)
@@ -119,12 +224,18 @@ class RemoteClient(Client):
 
         def start(stream: Stream[Any]) -> Callable[[], None]:
             pending = PendingStream(stream, item, path)
-            request_id = session.ask(path, raw, pending, window=stream.window, **self._fields)
-            pending.give_up = partial(session.give_up, request_id)
-            stream.grant_with(partial(session.grant, request_id))
+            self._subscribe(path, raw, pending, stream)
             return pending.give_up
 
         return start
+
+    def _subscribe(self, path: str, raw: bytes, pending: PendingStream, stream: Stream[Any]) -> str:
+        """Ask for a stream; return the request's id."""
+        session = self.session
+        request_id = session.ask(path, raw, pending, window=stream.window, **self._fields)
+        pending.give_up = partial(session.give_up, request_id)
+        stream.grant_with(partial(session.grant, request_id))
+        return request_id
 
 
 def wire_deadline(deadline: float) -> int | None:

@@ -17,6 +17,8 @@ from alknet._core.envelope import (
     CallCompleted,
     CallCredit,
     CallFailed,
+    CallFinished,
+    CallItem,
     CallRequested,
     CallResponded,
     Decoder,
@@ -58,12 +60,19 @@ class Inbound(Protocol):
     def credit(self, items: int, /) -> None:
         """Go on: the peer has room for *items* more."""
 
+    def item(self, item: bytes, format: Format, /) -> None:
+        """Take an item of the peer's upload or duplex."""
+
+    def finished(self) -> None:
+        """Note that the peer will send no more items."""
+
 
 class Session:
     """The calls that go both ways over one link.
 
     `identity` is who the peer has proven to be; `dispatcher` answers what it asks, and without one
-    nothing is answered. Run it with `await nursery.start(session.run)`.
+    nothing is answered. `is_dialled` says that this side opened the link. Run it with
+    `await nursery.start(session.run)`.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class Session:
         *,
         identity: Identity | None,
         dispatcher: "Dispatcher | None" = None,
+        is_dialled: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.link = link
@@ -89,6 +99,9 @@ class Session:
         self._dispatcher = dispatcher
         self._pending: dict[str, Pending] = {}
         self._last_id = 0
+        # Each side numbers its own calls. The listener's numbers have a mark, so that an id means
+        # one call on a link, whichever side made it.
+        self._prefix = "" if is_dialled else "~"
         self._queued = Wakeup()
         self._queued_messages = 0
         self._unsent: list[bytes] = []
@@ -214,7 +227,7 @@ class Session:
                 f"{self.link.peer_address}, the most that `calls_in_flight` under [limits] allows"
             )
         self._last_id += 1
-        request_id = str(self._last_id)
+        request_id = f"{self._prefix}{self._last_id}"
         self.encoder.requested(request_id, operation, input, **fields)
         self._pending[request_id] = pending
         self._queue()
@@ -225,6 +238,18 @@ class Session:
         if self._pending.pop(request_id, None) is not None:
             self.encoder.aborted(request_id)
             self._queued.set()
+
+    def send_item(self, request_id: str, item: bytes, format: Format) -> None:
+        """Send an item of our upload or duplex *request_id*."""
+        if request_id in self._pending:
+            self.encoder.item(request_id, item, format)
+            self._queue()
+
+    def finish_items(self, request_id: str) -> None:
+        """Say that our upload or duplex *request_id* has no more items."""
+        if request_id in self._pending:
+            self.encoder.finished(request_id)
+            self._queue()
 
     def grant(self, request_id: str, items: int) -> None:
         """Tell the peer that there is room for *items* more of the stream *request_id*."""
@@ -244,6 +269,12 @@ class Session:
             raise self._lost
 
     # Answering.
+
+    def invite(self, request_id: str, items: int) -> None:
+        """Tell the peer that its upload or duplex *request_id* may send *items* more."""
+        if self._lost is None:
+            self.encoder.credit(request_id, items)
+            self._queue()
 
     def respond(self, request_id: str, output: bytes, format: Format) -> None:
         """Answer the peer's call *request_id*, or send an item of its stream."""
@@ -314,16 +345,29 @@ class Session:
             if pending is not None:
                 pending.completed()
         elif kind is CallCredit:
+            self._credited(event)
+        elif kind is CallItem:
             answering = self.inbound.get(event.id)
             if answering is not None:
-                answering.credit(event.items)
+                answering.item(event.item, event.format)
+        elif kind is CallFinished:
+            answering = self.inbound.get(event.id)
+            if answering is not None:
+                answering.finished()
         elif kind is LinkPing:
             self.encoder.pong(event.id)
             self._queued.set()
 
+    def _credited(self, event: CallCredit) -> None:
+        answering = self.inbound.get(event.id)
+        if answering is not None:
+            answering.credit(event.items)
+            return
+        pending = self._pending.get(event.id)
+        if pending is not None:
+            pending.invited(event.items)
+
     def _aborted(self, request_id: str) -> None:
-        # Both sides count their own ids, so the same id may be in use both ways; only the side that
-        # asked can abort, and the side that answers says `call.error` instead.
         answering = self.inbound.pop(request_id, None)
         if answering is not None:
             answering.cancel()

@@ -15,7 +15,14 @@ from alknet.call.context import Context
 from alknet.call.invocation import ContextSource, Invocation
 from alknet.call.operation import operation_type
 from alknet.call.registry import Entry
-from alknet.errors import CallError, DeadlineExceeded, Internal, ServiceFailed, Unavailable
+from alknet.errors import (
+    CallError,
+    DeadlineExceeded,
+    Internal,
+    ServiceFailed,
+    Unavailable,
+    traced,
+)
 from alknet.runtime.mailbox import Mailbox
 from alknet.runtime.service import Handler, Service
 
@@ -51,6 +58,7 @@ class Actor:
                 endpoint,
                 input=typed.input,
                 output=typed.output,
+                item=typed.item,
                 request_type=handler.request_type,
             )
 
@@ -243,9 +251,12 @@ class HandlerEndpoint:
 
 def call(handler: Handler, service: Service, invocation: Invocation) -> Any:
     """Call the method; what it returns is the answer, or an awaitable or generator of it."""
+    given = [service, invocation.request]
+    if handler.takes_items:
+        given.append(invocation.items)
     if handler.wants_context:
-        return handler.function(service, invocation.request, invocation.context)
-    return handler.function(service, invocation.request)
+        given.append(invocation.context)
+    return handler.function(*given)
 
 
 @types.coroutine
@@ -297,7 +308,7 @@ def fault(error: Exception, context: Context) -> Internal:
         parent_id=context.parent_id,
         caller=context.identity.id if context.identity else None,
         correlation=correlation,
-        exc_info=error,
+        cause=traced(error),
     )
     return Internal(
         f"{context.entry.spec.name} failed; the log of its node has the cause under {correlation}"

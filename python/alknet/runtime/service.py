@@ -47,6 +47,7 @@ class Handler(msgspec.Struct, frozen=True):
     uses: frozenset[str]
     is_async: bool
     is_stream: bool
+    takes_items: bool
     wants_context: bool
 
 
@@ -140,10 +141,15 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
     request_type = hints.get(parameters[0]) if parameters else None
     if not (isinstance(request_type, type) and issubclass(request_type, AnyRequest)):
         raise TypeError(f"{where}: annotate its first parameter with the request type it answers")
-    wants_context = len(parameters) > 1
-    if wants_context and (len(parameters) > 2 or hints.get(parameters[1]) is not Context):
-        raise TypeError(f"{where}: after the request it may take one parameter, a Context")
     spec = operation_type(request_type).spec
+    takes_items = spec.item_schema is not None
+    if takes_items:
+        _check_items(where, request_type, hints.get(parameters[1]) if parameters[1:] else None)
+    rest = parameters[2 if takes_items else 1 :]
+    wants_context = bool(rest)
+    if wants_context and (len(rest) > 1 or hints.get(rest[0]) is not Context):
+        after = "the items" if takes_items else "the request"
+        raise TypeError(f"{where}: after {after} it may take one parameter, a Context")
     is_stream = inspect.isasyncgenfunction(function)
     if spec.is_stream != is_stream:
         verb = "must be an async generator" if spec.is_stream else "must not be a generator"
@@ -158,8 +164,19 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         ),
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,
+        takes_items=takes_items,
         wants_context=wants_context,
     )
+
+
+def _check_items(where: str, request_type: type[AnyRequest], annotated: Any) -> None:
+    """Refuse a handler that does not take the items its request type says the caller sends."""
+    _, types = signature(request_type)
+    if get_origin(annotated) is not AsyncIterator or get_args(annotated)[:1] != types[:1]:
+        raise TypeError(
+            f"{where}: annotate its second parameter with AsyncIterator[...] of what the caller of "
+            f"{request_type.__name__} sends, {types[0]!r}"
+        )
 
 
 def _check_return(

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import structlog
 import trio
 
-from alknet.errors import SettingsError
+from alknet.errors import SettingsError, traced
 from alknet.runtime.actor import Actor
 
 log = structlog.get_logger("alknet.supervisor")
@@ -131,7 +131,12 @@ class Supervisor:
             ) from error
         pause = min(FIRST_PAUSE * 2 ** (len(self._recent) - 1), LONGEST_PAUSE)
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 - to spread restarts, not to keep a secret
-        log.error("service ended", service=name, restart_in=round(pause, 3), exc_info=error)
+        log.error(
+            "service ended",
+            service=name,
+            restart_in=round(pause, 3),
+            cause=None if error is None else traced(error),
+        )
         with_it = [other for other in self._children if _needs(other, child, self._children)]
         for dependent in reversed(with_it):
             dependent.scope.cancel(reason=f"{name} is being restarted")

@@ -8,7 +8,7 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError
 
-from alknet.errors import AlknetError
+from alknet.errors import AlknetError, traced
 
 log = structlog.get_logger("alknet.transport")
 
@@ -33,7 +33,7 @@ async def guarded(peer: str) -> AsyncIterator[None]:
         error = _first(group)
         log.info("connection ended", remote=peer, reason=str(error) or type(error).__name__)
     except* Exception as group:  # a listener outlives every connection
-        log.error("connection failed", remote=peer, exc_info=group)
+        log.error("connection failed", remote=peer, cause=traced(group))
 
 
 def _first(error: BaseException) -> BaseException:
