@@ -4,6 +4,7 @@
 pub mod aead;
 pub mod encrypted;
 pub mod hmac;
+pub mod random;
 pub mod secret;
 pub mod sign;
 pub mod vault;
