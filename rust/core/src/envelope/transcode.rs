@@ -130,10 +130,13 @@ impl msgpack::Scanner<'_> {
 }
 
 fn base64(out: &mut Vec<u8>, content: &[u8]) {
-    use base64_simd::{Out, STANDARD};
+    use base64_turbo::STANDARD;
     let start = out.len();
-    out.resize(start + STANDARD.encoded_length(content.len()), 0);
-    let _ = STANDARD.encode(content, Out::from_slice(&mut out[start..]));
+    out.resize(start + STANDARD.encoded_len(content.len()), 0);
+    let written = STANDARD
+        .encode_slice(content, &mut out[start..])
+        .unwrap_or(0);
+    out.truncate(start + written);
 }
 
 pub(crate) fn json_to_msgpack(out: &mut Vec<u8>, raw: &[u8], limits: &Limits) -> Read<()> {
