@@ -6,20 +6,14 @@ from contextlib import asynccontextmanager
 import trio
 
 from alknet.call.client import Client
-from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
-from alknet.call.session import Session
-from alknet.errors import Disconnected, Refused
-from alknet.identity import Identity
+from alknet.dialer import Dialer
 from alknet.keys import Ed25519Key
-from alknet.protocol.directory import OperationSummary, Register
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
-from alknet.transport import road
-from alknet.transport.admission import enter
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
 
@@ -37,6 +31,7 @@ async def connect(
     timeout: float = DEFAULT_TIMEOUT,
     format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
+    reconnect: bool = False,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
@@ -45,53 +40,41 @@ async def connect(
     node: they run here, and can be called through it under our name, by callers with the scopes
     that both they and *grant* name. *timeout*, in seconds, bounds every call that brings none.
 
-    If the link is lost, calls in flight and later ones raise Disconnected; the block goes on.
+    If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
+    *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
+    as long as their own timeout lets them. What was in flight is never sent twice; `retryable` says
+    whether that would be safe, as the operation's declaration has it. A subscription that declares
+    `resume=` goes on behind the last item that was read; others end with Disconnected.
 
     Raises:
         Unreachable: nobody answers there.
         Refused: the node does not let us in, or is not the one we expect.
     """
+    supervisor = Supervisor(Actor(service) for service in services)
+    registry = Registry()
+    for actor in supervisor.actors:
+        registry.add(actor.entries())
+    dialer = Dialer(
+        url,
+        identity,
+        expect=expect,
+        registry=registry,
+        grant=grant,
+        format=format,
+        limits=limits,
+    )
     async with open_background() as nursery:
-        link = await road.dial(nursery, url, limits=limits, format=format)
-        try:
-            offered, accepted = await enter(link, key=identity, expect=expect, limits=limits)
-        except Disconnected as error:
-            raise Refused(f"{url} hung up during the handshake: {error}") from None
-        supervisor = Supervisor(Actor(service) for service in services)
-        dispatcher = Dispatcher(Registry(), accepted.peer_id)
-        for actor in supervisor.actors:
-            dispatcher.registry.add(actor.entries())
-        session = Session(
-            link,
-            identity=Identity(offered.node, frozenset({*grant, "identity:forward"})),
-            dispatcher=dispatcher if supervisor.actors else None,
-            limits=limits,
-            is_dialled=True,
-        )
         await nursery.start(supervisor.run)
-        await nursery.start(session.run)
-        client = RemoteClient(session, timeout=timeout)
+        client = RemoteClient(await dialer.open(nursery), timeout=timeout, reconnects=reconnect)
+        if reconnect:
+            nursery.start_soon(dialer.keep, nursery, client)
         try:
-            if supervisor.actors:
-                await client.call(Register(_summaries(dispatcher.registry)))
             yield client
         finally:
             with trio.CancelScope(shield=True):
                 await supervisor.stop(_DRAIN_SECONDS)
+                session = client.session
                 with trio.move_on_after(_DRAIN_SECONDS):
                     await session.flushed()
                 session.cancel("the client is done")
                 await session.closed()
-
-
-def _summaries(registry: Registry) -> tuple[OperationSummary, ...]:
-    return tuple(
-        OperationSummary(
-            name=entry.spec.name,
-            namespace=entry.spec.namespace,
-            kind=entry.spec.kind,
-            description=entry.spec.description.partition("\n")[0],
-        )
-        for entry in registry
-        if entry.spec.visibility == "external"
-    )

@@ -38,8 +38,8 @@
 A program branches on the class; the text is for the person. No text holds a secret.
 """
 
-from collections.abc import Sequence
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -264,6 +264,11 @@ def traced(error: BaseException) -> str:
     Logging libraries like to show local variables with a traceback; ours hold requests.
     """
     return "".join(traceback.format_exception(error))
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the first error in a group of groups, or *error* itself if it is no group."""
+    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _walk(root: type[CallError]) -> list[type[CallError]]:

@@ -14,7 +14,7 @@ from alknet.call.client import Client
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.session import Session
-from alknet.errors import AlknetError, SettingsError
+from alknet.errors import AlknetError, SettingsError, first_of
 from alknet.identity import Identity
 from alknet.keys import Keyring
 from alknet.protocol.auth import Granted, VerifyPubkey, VerifyToken
@@ -176,7 +176,7 @@ async def open_node(
             try:
                 await nursery.start(node.run)
             except BaseExceptionGroup as group:
-                raise _first(group) from None
+                raise first_of(group) from None
             yield node
     finally:
         vault.lock()
@@ -200,9 +200,3 @@ def _shapes() -> Mapping[str, type[Any] | None]:
 
 def _defaults() -> dict[str, Any]:
     return {name: None if shape is None else shape() for name, shape in _shapes().items()}
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what went wrong first: a start fails for one reason, however deep it is wrapped."""
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

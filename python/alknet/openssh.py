@@ -1,6 +1,8 @@
 """Stand-ins until the vault brings these in Rust."""
 
-import base64, hashlib
+import base64
+import hashlib
+
 from alknet.errors import BadKey
 
 DEFAULT_ALPHABET = "abc"

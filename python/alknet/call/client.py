@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import trio
 
+from alknet.call.items import DEFAULT_WINDOW
 from alknet.call.sink import DuplexStream
-from alknet.call.stream import DEFAULT_WINDOW, Stream
+from alknet.call.stream import Stream
 from alknet.errors import DeadlineExceeded
 from alknet.protocol.request import Duplex, Request, Subscription, Upload
 

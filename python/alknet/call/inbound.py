@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.invocation import Invocation, departed
+from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
 from alknet.call.registry import Entry
 from alknet.call.session import Session
-from alknet.call.stream import DEFAULT_WINDOW, Stream
 from alknet.call.wakeup import Wakeup
 from alknet.errors import CallError, Internal, InvalidInput
 from alknet.identity import Identity
@@ -61,7 +61,7 @@ class RemoteInvocation(Invocation):
         self.items = None
         if entry.item is not None:
             invite = partial(session.invite, event.id)
-            self.items = Stream(lambda _: self.cancel, DEFAULT_WINDOW)
+            self.items = Items()
             self.items.grant_with(invite)
             invite(DEFAULT_WINDOW)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import trio
 
 from alknet.call.context import Context
+from alknet.call.items import Items
 from alknet.call.oneshot import OneShot
 from alknet.call.registry import Entry
 from alknet.call.stream import Stream
@@ -38,7 +39,7 @@ class Invocation(ABC):
     scope: trio.CancelScope | None
     is_over: bool
     is_local: ClassVar[bool]
-    items: Stream[Any] | None
+    items: Items[Any] | None
 
     @property
     @abstractmethod
@@ -113,6 +114,7 @@ class LocalStreamInvocation(Invocation):
     __slots__ = (
         "_context",
         "_convert",
+        "_done",
         "_stream",
         "entry",
         "is_over",
@@ -138,6 +140,7 @@ class LocalStreamInvocation(Invocation):
         self.scope = None
         self.is_over = False
         self._stream = stream
+        self._done = trio.Event()
         self.items = None
         self._convert = convert
 
@@ -149,9 +152,16 @@ class LocalStreamInvocation(Invocation):
         raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")
 
     def fail(self, error: BaseException) -> None:
+        self._done.set()
         if not self.is_over:
             self.is_over = True
             self._stream.finish(error)
+
+    async def stop(self) -> None:
+        """Cancel the handler, and return when its `finally` blocks have run."""
+        if not self._done.is_set():
+            self.cancel()
+            await self._done.wait()
 
     async def send(self, item: Any) -> None:
         await self._stream.room()
@@ -160,6 +170,7 @@ class LocalStreamInvocation(Invocation):
         self._stream.push(item if self._convert is None else self._convert(item))
 
     def complete(self) -> None:
+        self._done.set()
         if not self.is_over:
             self.is_over = True
             self._stream.finish()

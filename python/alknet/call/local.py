@@ -10,10 +10,11 @@ from alknet.call.access import refusal
 from alknet.call.client import HERE, Client, Timeout
 from alknet.call.context import Context
 from alknet.call.invocation import LocalInvocation, LocalStreamInvocation
+from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import plain
 from alknet.call.registry import Entry
 from alknet.call.sink import DuplexStream, LocalSink, pour
-from alknet.call.stream import DEFAULT_WINDOW, Stream
+from alknet.call.stream import Start, Stop, Stream
 from alknet.errors import Forbidden, InvalidOperationType
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
@@ -83,7 +84,7 @@ class LocalClient(Client):
             return await self._peer(node).upload(request, items, timeout=timeout)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         invocation = LocalInvocation(entry, request, self)
-        invocation.items = Stream(_nothing_to_start, DEFAULT_WINDOW)
+        invocation.items = Items()
         with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
             entry.endpoint.submit(invocation)
             reply: Reply = await pour(items, LocalSink(invocation.items), invocation.wait)
@@ -96,12 +97,12 @@ class LocalClient(Client):
             return self._peer(node).duplex(request, window=window)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
 
-        def start(stream: Stream[Any]) -> Callable[[], None]:
+        async def start(stream: Stream[Any]) -> Stop:
             invocation = LocalStreamInvocation(entry, request, self.context(entry), stream)
-            invocation.items = Stream(_nothing_to_start, window)
+            invocation.items = Items(window)
             duplex.sink = LocalSink(invocation.items)
             entry.endpoint.submit(invocation)
-            return invocation.cancel
+            return invocation.stop
 
         duplex: DuplexStream[In, Out] = DuplexStream(start, window)
         return duplex
@@ -140,11 +141,11 @@ class LocalClient(Client):
 
     def _starter(
         self, entry: Entry, request: Any, convert: Callable[[Any], Any] | None = None
-    ) -> Callable[[Stream[Any]], Callable[[], None]]:
-        def start(stream: Stream[Any]) -> Callable[[], None]:
+    ) -> Start:
+        async def start(stream: Stream[Any]) -> Stop:
             invocation = LocalStreamInvocation(entry, request, self.context(entry), stream, convert)
             entry.endpoint.submit(invocation)
-            return invocation.cancel
+            return invocation.stop
 
         return start
 
@@ -187,8 +188,3 @@ class LocalClient(Client):
         if self._uses is not None:
             raise Forbidden(f"a handler may not call {node!r} without declaring it")
         return self._dispatcher.peers.client(node)
-
-
-def _nothing_to_start(_: Stream[Any]) -> Callable[[], None]:
-    """Start nothing: the items of an upload come from the caller, who needs no telling."""
-    return lambda: None

@@ -49,13 +49,14 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
 class OperationType:
     """A request type, read: its spec, and the types of what goes in and what comes out."""
 
-    __slots__ = ("input", "item", "output", "request_type", "spec")
+    __slots__ = ("input", "item", "output", "request_type", "resume", "spec")
 
     def __init__(self, request_type: type[AnyRequest]) -> None:
         declared = request_type.__operation__
         _, types = signature(request_type)
         output = types[-1]
         self.request_type = request_type
+        self.resume = declared.resume
         self.input = PayloadType(request_type)
         self.output = PayloadType(output)
         # Upload and Duplex name two types: what the caller sends, and what comes back.

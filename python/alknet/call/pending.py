@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from alknet.call.items import Items
 from alknet.call.oneshot import OneShot
 from alknet.call.payload import PayloadType
-from alknet.call.stream import Stream
 from alknet.errors import Aborted, CallError, InvalidInput, RemoteProtocolError
 from alknet.wire.link import Format
 
@@ -51,7 +51,7 @@ class PendingStream:
 
     __slots__ = ("_name", "_stream", "_type", "give_up")
 
-    def __init__(self, stream: Stream[Any], item: PayloadType, name: str) -> None:
+    def __init__(self, stream: Items[Any], item: PayloadType, name: str) -> None:
         self._stream = stream
         self._type = item
         self._name = name
@@ -67,6 +67,10 @@ class PendingStream:
             self.give_up()
             stream.finish(error)
         return stream.is_over
+
+    async def stop(self) -> None:
+        """Tell the peer that nobody reads the stream any more, unless it has ended."""
+        self.give_up()
 
     def completed(self) -> None:
         self._stream.finish()

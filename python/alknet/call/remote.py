@@ -2,20 +2,22 @@
 
 import math
 import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 import trio
 
 from alknet.call.client import HERE, Client, Timeout, late
+from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.operation import operation_type
 from alknet.call.payload import PayloadType, encode
 from alknet.call.pending import PendingCall, PendingStream, read_output
 from alknet.call.session import Session
 from alknet.call.sink import CreditedSink, DuplexStream, pour
-from alknet.call.stream import DEFAULT_WINDOW, Stream
-from alknet.errors import CallError
+from alknet.call.stream import ResumedStream, Start, Stop, Stream
+from alknet.errors import CallError, Disconnected
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
 from alknet.wire.limits import UNSENT_PAUSE_BYTES
@@ -117,7 +119,8 @@ class RemoteClient(Client):
     """Calls the node at the other end of *session*, and through it the peers connected to it.
 
     *timeout*, in seconds, bounds every call that brings none of its own. *on_behalf_of* names the
-    caller for whom these calls are made, to a peer that lets us say so.
+    caller for whom these calls are made, to a peer that lets us say so. *reconnects* says that
+    somebody will `attach` a new session when this one is lost; calls then wait for it.
     """
 
     def __init__(
@@ -126,8 +129,11 @@ class RemoteClient(Client):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         on_behalf_of: Identity | None = None,
+        reconnects: bool = False,
     ) -> None:
         self.session = session
+        self._reconnects = reconnects
+        self._attached = trio.lowlevel.ParkingLot()
         self._timeout = timeout
         self._fields: dict[str, Any] = {}
         self._routes: dict[tuple[str, type[AnyRequest]], tuple[str, PayloadType]] = {}
@@ -143,7 +149,12 @@ class RemoteClient(Client):
             route = (f"/{node}/{typed.spec.name}", typed.output)
             self._routes[node, type(request)] = route
         path, output = route
-        reply: Reply = await self._ask(path, request, output, timeout)
+        try:
+            reply: Reply = await self._ask(path, request, output, timeout)
+        except Disconnected as error:
+            # Whether it was carried out nobody knows; whether that matters, the operation says.
+            error.retryable = operation_type(type(request)).spec.idempotent
+            raise
         return reply
 
     async def upload(
@@ -156,8 +167,8 @@ class RemoteClient(Client):
     ) -> Reply:
         typed = operation_type(type(request))
         path = f"/{node}/{typed.spec.name}"
-        session = self.session
         with Timeout(path, math.inf if timeout is None else timeout):
+            session = await self._link()
             await session.room()
             call = RemoteUpload(session, path, self._timeout)
             call.request_id = session.ask(
@@ -173,13 +184,14 @@ class RemoteClient(Client):
     ) -> DuplexStream[In, Out]:
         typed = operation_type(type(request))
         path = f"/{node}/{typed.spec.name}"
-        raw = encode(request, self.session.format)
 
-        def start(stream: Stream[Any]) -> Callable[[], None]:
-            pending = PendingDuplex(stream, typed.output, path, self.session)
-            pending.request_id = self._subscribe(path, raw, pending, stream)
+        async def start(stream: Stream[Any]) -> Stop:
+            session = await self._link()
+            pending = PendingDuplex(stream, typed.output, path, session)
+            raw = encode(request, session.format)
+            pending.request_id = self._subscribe(session, path, raw, pending, stream)
             duplex.sink = pending.sink
-            return pending.give_up
+            return pending.stop
 
         duplex: DuplexStream[In, Out] = DuplexStream(start, window)
         return duplex
@@ -191,7 +203,17 @@ class RemoteClient(Client):
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> Stream[Item]:
         typed = operation_type(type(request))
-        return Stream(self._starter(f"/{node}/{typed.spec.name}", request, typed.output), window)
+        path = f"/{node}/{typed.spec.name}"
+        start = self._starter(path, request, typed.output)
+        if typed.resume is None or not self._reconnects:
+            return Stream(start, window)
+        field, cursor = typed.resume
+
+        def after(item: Item) -> Start:
+            following = msgspec.structs.replace(request, **{field: getattr(item, cursor)})
+            return self._starter(path, following, typed.output)
+
+        return ResumedStream(start, window, after)
 
     def invoke_stream(
         self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
@@ -201,11 +223,12 @@ class RemoteClient(Client):
     async def _ask(self, path: str, input: Any, output: PayloadType, timeout: float | None) -> Any:
         session = self.session
         seconds = self._timeout if timeout is None else timeout
-        raw = encode(input, session.format)
         deadline = trio.current_time() + seconds
-        if session.encoder.pending > UNSENT_PAUSE_BYTES:
+        if session.is_closed or session.encoder.pending > UNSENT_PAUSE_BYTES:
             with Timeout(path, seconds):
+                session = await self._link()
                 await session.room()
+        raw = encode(input, session.format)
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, seconds)
         call.request_id = session.ask(
@@ -216,26 +239,38 @@ class RemoteClient(Client):
         answer, format = await call.wait()
         return read_output(output, answer, format, path)
 
-    def _starter(
-        self, path: str, input: Any, item: PayloadType
-    ) -> Callable[[Stream[Any]], Callable[[], None]]:
-        session = self.session
-        raw = encode(input, session.format)
-
-        def start(stream: Stream[Any]) -> Callable[[], None]:
+    def _starter(self, path: str, input: Any, item: PayloadType) -> Start:
+        async def start(stream: Stream[Any]) -> Stop:
+            session = await self._link()
             pending = PendingStream(stream, item, path)
-            self._subscribe(path, raw, pending, stream)
-            return pending.give_up
+            self._subscribe(session, path, encode(input, session.format), pending, stream)
+            return pending.stop
 
         return start
 
-    def _subscribe(self, path: str, raw: bytes, pending: PendingStream, stream: Stream[Any]) -> str:
+    def _subscribe(
+        self, session: Session, path: str, raw: bytes, pending: PendingStream, items: Items[Any]
+    ) -> str:
         """Ask for a stream; return the request's id."""
-        session = self.session
-        request_id = session.ask(path, raw, pending, window=stream.window, **self._fields)
+        request_id = session.ask(path, raw, pending, window=items.window, **self._fields)
         pending.give_up = partial(session.give_up, request_id)
-        stream.grant_with(partial(session.grant, request_id))
+        items.grant_with(partial(session.grant, request_id))
         return request_id
+
+    def attach(self, session: Session) -> None:
+        """Make calls over *session* from now on, and let those go on that wait for a link."""
+        self.session = session
+        self._attached.unpark_all()
+
+    async def _link(self) -> Session:
+        """Return the session to ask over; while there is none, wait if it is being reopened.
+
+        Raises:
+            Disconnected: the link is lost, and nobody reopens it.
+        """
+        while self.session.is_closed and self._reconnects:
+            await self._attached.park()
+        return self.session
 
 
 def wire_deadline(deadline: float) -> int | None:

@@ -200,9 +200,9 @@ class Session:
         self._lost = error
         pending, self._pending = self._pending, {}
         inbound, self.inbound = self.inbound, {}
-        lost = error if isinstance(error, Disconnected) else Disconnected(str(error))
         for call in pending.values():
-            call.failed(lost)
+            # One error for each: an error that several tasks raise collects all their tracebacks.
+            call.failed(Disconnected(str(error)))
         for answering in inbound.values():
             answering.cancel()
         self._sent.unpark_all()
@@ -220,7 +220,7 @@ class Session:
             LocalProtocolError: the request is larger than a frame may be.
         """
         if self._lost is not None:
-            raise self._lost
+            raise Disconnected(str(self._lost))
         if len(self._pending) >= self.limits.calls_in_flight:
             raise Unavailable(
                 f"{len(self._pending)} calls are in flight on the link to "
@@ -266,7 +266,7 @@ class Session:
         while self.encoder.pending > UNSENT_PAUSE_BYTES and self._lost is None:
             await self._sent.park()
         if self._lost is not None:
-            raise self._lost
+            raise Disconnected(str(self._lost))
 
     # Answering.
 

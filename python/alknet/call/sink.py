@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from alknet.call.stream import Stream
+from alknet.call.items import Items
+from alknet.call.stream import Start, Stream
 from alknet.call.wakeup import Wakeup
 from alknet.errors import Aborted
 
@@ -34,7 +35,7 @@ class Sink(ABC):
 class LocalSink(Sink):
     """A sink whose handler is in this process."""
 
-    def __init__(self, items: Stream[Any], convert: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, items: Items[Any], convert: Callable[[Any], Any] | None = None) -> None:
         self._items = items
         self._convert = convert
 
@@ -101,7 +102,7 @@ class DuplexStream(Stream[Out], Generic[In, Out]):
     Leaving the block ends both directions.
     """
 
-    def __init__(self, start: Callable[[Stream[Any]], Callable[[], None]], window: int) -> None:
+    def __init__(self, start: Start, window: int) -> None:
         super().__init__(start, window)
         self.sink: Sink | None = None
 

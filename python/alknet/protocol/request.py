@@ -36,6 +36,7 @@ class Declaration(msgspec.Struct, frozen=True):
     confidential: bool = False
     version: str = "1.0.0"
     resource_id: str | None = None
+    resume: tuple[str, str] | None = None
     errors: tuple[str, ...] = ()
 
     @property
@@ -94,6 +95,7 @@ def operation(
     idempotent: bool | None = None,
     confidential: bool = False,
     version: str = "1.0.0",
+    resume: tuple[str, str] | None = None,
     errors: tuple[str, ...] = (),
 ) -> Callable[[type[R]], type[R]]:
     """Name a request type `namespace/verb` and say who may ask.
@@ -101,7 +103,9 @@ def operation(
     `kind` is "query" for a Request unless it says "mutation". A query is idempotent, anything else
     only if it says so. `resource` is (type, action) and `resource_id` the JSON Pointer (RFC 6901)
     in the input at which the id of the resource stands. `confidential` keeps the operation off
-    links on which others could listen. `errors` lists the codes that its own errors carry.
+    links on which others could listen. `resume` lets a subscription go on after a lost link: the
+    field of the request that says after which item to begin, and the field of an item that it is
+    compared with. `errors` lists the codes that its own errors carry.
 
     Raises:
         TypeError: the type is none of the four shapes, or the kind does not go with the shape.
@@ -127,6 +131,7 @@ def operation(
             confidential=confidential,
             version=version,
             resource_id=resource_id,
+            resume=resume,
             errors=errors,
         )
         return request_type

@@ -4,8 +4,9 @@ import math
 import secrets
 import types
 from collections import deque
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing
+from types import MethodType
 from typing import Any, cast
 
 import structlog
@@ -137,9 +138,12 @@ class Actor:
             invocation.scope = scope
             endpoint = cast("HandlerEndpoint", invocation.entry.endpoint)
             try:
-                answer = call(endpoint.handler, self.service, invocation)
-                if endpoint.handler.is_async:
-                    answer = await by(invocation.deadline, scope, answer)
+                answer = endpoint.call(invocation)
+                if endpoint.is_async:
+                    if invocation.deadline == math.inf:
+                        answer = await answer
+                    else:
+                        answer = await by(invocation.deadline, scope, answer)
                 self._end(invocation)
                 invocation.respond(answer)
             except Exception as error:
@@ -163,13 +167,28 @@ class Actor:
 class HandlerEndpoint:
     """One handler of one actor."""
 
-    __slots__ = ("actor", "handler", "is_inline", "uses")
+    __slots__ = ("actor", "handler", "is_async", "is_inline", "method", "uses", "wants_more")
 
     def __init__(self, actor: Actor, handler: Handler) -> None:
         self.actor = actor
         self.handler = handler
+        self.method: Callable[..., Any] = MethodType(handler.function, actor.service)
         self.uses = handler.uses
-        self.is_inline = handler.concurrent and not handler.is_stream
+        self.is_async = handler.is_async
+        # An upload's items come while its handler runs, so that it cannot run in the caller's task.
+        self.is_inline = handler.concurrent and not (handler.is_stream or handler.takes_items)
+        self.wants_more = handler.takes_items or handler.wants_context
+
+    def call(self, invocation: Invocation) -> Any:
+        """Call the method; what it returns is the answer, or an awaitable or generator of it."""
+        if not self.wants_more:
+            return self.method(invocation.request)
+        given = [invocation.request]
+        if self.handler.takes_items:
+            given.append(invocation.items)
+        if self.handler.wants_context:
+            given.append(invocation.context)
+        return self.method(*given)
 
     def submit(self, invocation: Invocation) -> None:
         """Have the call answered: by the actor's task, by a task of its own, or at once."""
@@ -190,16 +209,16 @@ class HandlerEndpoint:
         Its cancellation is the caller's. A service that stops waits for it until its drain ends,
         and then closes what the handler was using.
         """
-        actor, handler = self.actor, self.handler
+        actor = self.actor
         if not actor.is_serving:
             raise actor.gone()
         actor.busy += 1
         try:
-            if handler.wants_context:
-                result = handler.function(actor.service, request, source.context(entry))
+            if self.wants_more:
+                result = self.method(request, source.context(entry))
             else:
-                result = handler.function(actor.service, request)
-            return await result if handler.is_async else result
+                result = self.method(request)
+            return await result if self.is_async else result
         except CallError:
             raise
         except Exception as error:
@@ -211,7 +230,7 @@ class HandlerEndpoint:
 
     def _at_once(self, invocation: Invocation) -> None:
         try:
-            invocation.respond(call(self.handler, self.actor.service, invocation))
+            invocation.respond(self.call(invocation))
         except Exception as error:
             invocation.fail(_outcome(error, invocation.context))
 
@@ -220,6 +239,8 @@ class HandlerEndpoint:
         actor = self.actor
         try:
             with trio.CancelScope(deadline=invocation.deadline) as scope:
+                if invocation.is_over:
+                    return
                 invocation.scope = scope
                 try:
                     await self._run(invocation)
@@ -235,7 +256,7 @@ class HandlerEndpoint:
 
     async def _run(self, invocation: Invocation) -> None:
         try:
-            answer = call(self.handler, self.actor.service, invocation)
+            answer = self.call(invocation)
             if not self.handler.is_stream:
                 invocation.respond(await answer)
                 return
@@ -247,16 +268,6 @@ class HandlerEndpoint:
             invocation.fail(_outcome(error, invocation.context))
             if isinstance(error, ServiceFailed):
                 raise
-
-
-def call(handler: Handler, service: Service, invocation: Invocation) -> Any:
-    """Call the method; what it returns is the answer, or an awaitable or generator of it."""
-    given = [service, invocation.request]
-    if handler.takes_items:
-        given.append(invocation.items)
-    if handler.wants_context:
-        given.append(invocation.context)
-    return handler.function(*given)
 
 
 @types.coroutine

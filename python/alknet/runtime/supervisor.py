@@ -8,7 +8,6 @@ More than `intensity` restarts within `period` seconds mean that restarting does
 failure then climbs to whoever runs the supervisor.
 """
 
-import random
 from collections import deque
 from collections.abc import Iterable
 
@@ -17,13 +16,12 @@ import trio
 
 from alknet.errors import SettingsError, traced
 from alknet.runtime.actor import Actor
+from alknet.runtime.backoff import backoff
 
 log = structlog.get_logger("alknet.supervisor")
 
 INTENSITY = 5
 PERIOD = 30.0
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 10.0
 
 
 class RestartLimit(Exception):
@@ -129,8 +127,7 @@ class Supervisor:
             raise RestartLimit(
                 f"the service {name!r} failed {len(self._recent)} times within {self._period:g} s"
             ) from error
-        pause = min(FIRST_PAUSE * 2 ** (len(self._recent) - 1), LONGEST_PAUSE)
-        pause *= random.uniform(0.5, 1.0)  # noqa: S311 - to spread restarts, not to keep a secret
+        pause = backoff(len(self._recent))
         log.error(
             "service ended",
             service=name,

@@ -8,7 +8,7 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError
 
-from alknet.errors import AlknetError, traced
+from alknet.errors import AlknetError, first_of, traced
 
 log = structlog.get_logger("alknet.transport")
 
@@ -30,11 +30,7 @@ async def guarded(peer: str) -> AsyncIterator[None]:
     try:
         yield
     except* _EXPECTED as group:
-        error = _first(group)
+        error = first_of(group)
         log.info("connection ended", remote=peer, reason=str(error) or type(error).__name__)
     except* Exception as group:  # a listener outlives every connection
         log.error("connection failed", remote=peer, cause=traced(group))
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

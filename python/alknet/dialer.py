@@ -1,0 +1,123 @@
+"""Dialer: opens the link of `connect`, and opens it again when it is lost."""
+
+from collections.abc import Iterable
+
+import structlog
+import trio
+
+from alknet.call.dispatch import Dispatcher
+from alknet.call.registry import Registry
+from alknet.call.remote import RemoteClient
+from alknet.call.session import Session
+from alknet.errors import AlknetError, Disconnected, Refused, first_of
+from alknet.identity import Identity
+from alknet.keys import Ed25519Key
+from alknet.protocol.directory import OperationSummary, Register
+from alknet.runtime.backoff import backoff
+from alknet.transport import road
+from alknet.transport.admission import enter
+from alknet.wire.limits import Limits
+from alknet.wire.link import Format
+
+log = structlog.get_logger("alknet.link")
+
+
+class Dialer:
+    """Knows how to get to one node, how to prove who we are, and what we offer it."""
+
+    def __init__(
+        self,
+        url: str,
+        identity: Ed25519Key | str,
+        *,
+        expect: bytes | None,
+        registry: Registry,
+        grant: Iterable[str],
+        format: Format,
+        limits: Limits,
+    ) -> None:
+        self.url = url
+        self._identity = identity
+        self._expect = expect
+        self._registry = registry
+        self._grant = frozenset({*grant, "identity:forward"})
+        self._format = format
+        self._limits = limits
+
+    async def open(self, nursery: trio.Nursery) -> Session:
+        """Open a link and return its session, which is served in *nursery* until it ends.
+
+        Raises:
+            Unreachable: nobody answers.
+            Refused: the node does not let us in, or is not the one we expect.
+        """
+        try:
+            session: Session = await nursery.start(self._serve)
+        except BaseExceptionGroup as group:
+            # The link has a nursery of its own; its start fails for one reason.
+            raise first_of(group) from None
+        if len(self._registry):
+            await self._register(session)
+        return session
+
+    async def keep(self, nursery: trio.Nursery, client: RemoteClient) -> None:
+        """Give *client* a new session each time it loses one, until cancelled.
+
+        A node that refuses us is asked again too: it may have been restarted with a new key set.
+        """
+        while True:
+            await client.session.closed()
+            failures = 0
+            while True:
+                failures += 1
+                await trio.sleep(backoff(failures))
+                try:
+                    client.attach(await self.open(nursery))
+                except (AlknetError, OSError) as error:
+                    log.info("no link yet", url=self.url, failures=failures, why=str(error))
+                else:
+                    log.info("link is back", url=self.url, failures=failures - 1)
+                    break
+
+    async def _serve(
+        self, *, task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            link = await road.dial(nursery, self.url, limits=self._limits, format=self._format)
+            try:
+                offered, accepted = await enter(
+                    link, key=self._identity, expect=self._expect, limits=self._limits
+                )
+            except Disconnected as error:
+                raise Refused(f"{self.url} hung up during the handshake: {error}") from None
+            session = Session(
+                link,
+                identity=Identity(offered.node, self._grant),
+                dispatcher=self._dispatcher(accepted.peer_id),
+                limits=self._limits,
+                is_dialled=True,
+            )
+            await nursery.start(session.run)
+            task_status.started(session)
+            await session.closed()
+            nursery.cancel_scope.cancel()
+
+    def _dispatcher(self, name: str) -> Dispatcher | None:
+        return Dispatcher(self._registry, name) if len(self._registry) else None
+
+    async def _register(self, session: Session) -> None:
+        offered = tuple(
+            OperationSummary(
+                name=entry.spec.name,
+                namespace=entry.spec.namespace,
+                kind=entry.spec.kind,
+                description=entry.spec.description.partition("\n")[0],
+            )
+            for entry in self._registry
+            if entry.spec.visibility == "external"
+        )
+        try:
+            await RemoteClient(session).call(Register(offered))
+        except BaseException:
+            session.cancel("our operations could not be registered")
+            raise
