@@ -28,12 +28,20 @@ class Pending(Protocol):
 
 
 class PendingCall(OneShot):
-    """A call that one answer ends; `wait` returns its raw output and the format of it."""
+    """A call that one answer ends; `wait` returns the typed reply."""
 
-    __slots__ = ()
+    __slots__ = ("_name", "_type")
+
+    def __init__(self, reply: PayloadType, name: str) -> None:
+        super().__init__()
+        self._type = reply
+        self._name = name
 
     def responded(self, output: bytes, format: Format) -> bool:
-        self.respond((output, format))
+        try:
+            self.respond(self._type.decode(output, format))
+        except InvalidInput as error:
+            self.fail(unpromised(self._name, error))
         return True
 
     def completed(self) -> None:
@@ -62,7 +70,10 @@ class PendingStream:
         try:
             if stream.is_full:
                 raise RemoteProtocolError(f"{self._name} sends more items than it was granted")
-            stream.push(read_output(self._type, output, format, self._name))
+            stream.push(self._type.decode(output, format))
+        except InvalidInput as misfit:
+            self.give_up()
+            stream.finish(unpromised(self._name, misfit))
         except RemoteProtocolError as error:
             self.give_up()
             stream.finish(error)
@@ -82,16 +93,9 @@ class PendingStream:
         """Nothing is sent after the request; a duplex says otherwise."""
 
 
-def read_output(type_: PayloadType, output: bytes, format: Format, name: str) -> Any:
-    """Return the typed value of a peer's answer.
-
-    Raises:
-        RemoteProtocolError: it is not of the type that the request promises.
-    """
-    try:
-        return type_.decode(output, format)
-    except InvalidInput as error:
-        raise RemoteProtocolError(
-            f"the answer of {name} is not what its request type promises ({error}); "
-            f"are both sides of the same version?"
-        ) from None
+def unpromised(name: str, error: InvalidInput) -> RemoteProtocolError:
+    """Return the error for an answer that is not of the type that the request promises."""
+    return RemoteProtocolError(
+        f"the answer of {name} is not what its request type promises ({error}); "
+        f"are both sides of the same version?"
+    )

@@ -13,7 +13,7 @@ from alknet.call.client import HERE, Client, Timeout, late
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.operation import operation_type
 from alknet.call.payload import PayloadType, encode
-from alknet.call.pending import PendingCall, PendingStream, read_output
+from alknet.call.pending import PendingCall, PendingStream
 from alknet.call.session import Session
 from alknet.call.sink import CreditedSink, DuplexStream, pour
 from alknet.call.stream import ResumedStream, Start, Stop, Stream
@@ -34,12 +34,11 @@ DEFAULT_TIMEOUT = 30.0
 class RemoteCall(PendingCall):
     """A call over a link; a caller that stops waiting tells the peer."""
 
-    __slots__ = ("_path", "_seconds", "_session", "request_id")
+    __slots__ = ("_seconds", "_session", "request_id")
 
-    def __init__(self, session: Session, path: str, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
+        super().__init__(reply, path)
         self._session = session
-        self._path = path
         self._seconds = seconds
         self.request_id = ""
 
@@ -49,7 +48,7 @@ class RemoteCall(PendingCall):
 
     def expire(self) -> None:
         self._session.give_up(self.request_id)
-        self.fail(late(self._path, self._seconds))
+        self.fail(late(self._name, self._seconds))
 
 
 class RemoteUpload(RemoteCall):
@@ -57,8 +56,8 @@ class RemoteUpload(RemoteCall):
 
     __slots__ = ("due", "sink")
 
-    def __init__(self, session: Session, path: str, seconds: float) -> None:
-        super().__init__(session, path, seconds)
+    def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
+        super().__init__(session, path, reply, seconds)
         self.due = trio.current_time() + seconds
         self.sink = CreditedSink(self._write, self._end, session.room)
 
@@ -149,8 +148,11 @@ class RemoteClient(Client):
             route = (f"/{node}/{typed.spec.name}", typed.output)
             self._routes[node, type(request)] = route
         path, output = route
+        seconds = self._timeout if timeout is None else timeout
         try:
-            reply: Reply = await self._ask(path, request, output, timeout)
+            if self._must_wait():
+                await self._ready(path, seconds)
+            reply: Reply = await self._ask(path, request, output, seconds).wait()
         except Disconnected as error:
             # Whether it was carried out nobody knows; whether that matters, the operation says.
             error.retryable = operation_type(type(request)).spec.idempotent
@@ -170,13 +172,12 @@ class RemoteClient(Client):
         with Timeout(path, math.inf if timeout is None else timeout):
             session = await self._link()
             await session.room()
-            call = RemoteUpload(session, path, self._timeout)
+            call = RemoteUpload(session, path, typed.output, self._timeout)
             call.request_id = session.ask(
                 path, encode(request, session.format), call, **self._fields
             )
             session.deadlines.add(call.due, call)
-            answer, format = await pour(items, call.sink, call.wait)
-        reply: Reply = read_output(typed.output, answer, format, path)
+            reply: Reply = await pour(items, call.sink, call.wait)
         return reply
 
     def duplex(
@@ -197,7 +198,10 @@ class RemoteClient(Client):
         return duplex
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
-        return await self._ask(path, {} if input is None else input, _ANYTHING, timeout)
+        seconds = self._timeout if timeout is None else timeout
+        if self._must_wait():
+            await self._ready(path, seconds)
+        return await self._ask(path, {} if input is None else input, _ANYTHING, seconds).wait()
 
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
@@ -220,24 +224,28 @@ class RemoteClient(Client):
     ) -> Stream[Any]:
         return Stream(self._starter(path, {} if input is None else input, _ANYTHING), window)
 
-    async def _ask(self, path: str, input: Any, output: PayloadType, timeout: float | None) -> Any:
+    def _ask(self, path: str, input: Any, reply: PayloadType, seconds: float) -> RemoteCall:
+        """Send the request; whoever awaits the call gets its reply."""
         session = self.session
-        seconds = self._timeout if timeout is None else timeout
-        deadline = trio.current_time() + seconds
-        if session.is_closed or session.encoder.pending > UNSENT_PAUSE_BYTES:
-            with Timeout(path, seconds):
-                session = await self._link()
-                await session.room()
         raw = encode(input, session.format)
+        deadline = trio.current_time() + seconds
         callers = trio.current_effective_deadline()
-        call = RemoteCall(session, path, seconds)
+        call = RemoteCall(session, path, reply, seconds)
         call.request_id = session.ask(
             path, raw, call, deadline_ms=wire_deadline(min(deadline, callers)), **self._fields
         )
         if deadline < callers:
             session.deadlines.add(deadline, call)
-        answer, format = await call.wait()
-        return read_output(output, answer, format, path)
+        return call
+
+    def _must_wait(self) -> bool:
+        session = self.session
+        return session.is_closed or session.encoder.pending > UNSENT_PAUSE_BYTES
+
+    async def _ready(self, path: str, seconds: float) -> None:
+        """Wait until there is a link with room for a request."""
+        with Timeout(path, seconds):
+            await (await self._link()).room()
 
     def _starter(self, path: str, input: Any, item: PayloadType) -> Start:
         async def start(stream: Stream[Any]) -> Stop:

@@ -326,16 +326,16 @@ class Session:
 
     def _handle(self, event: Any) -> None:
         kind = type(event)
-        if kind is CallRequested:
-            if self._dispatcher is None:
-                self.fail(event.id, "NOT_FOUND", "this side of the link answers no calls")
-            else:
-                self._dispatcher.requested(self, event)
-        elif kind is CallResponded:
+        if kind is CallResponded:
             request_id = event.id
             pending = self._pending.get(request_id)
             if pending is not None and pending.responded(event.output, event.format):
                 self._pending.pop(request_id, None)
+        elif kind is CallRequested:
+            if self._dispatcher is None:
+                self.fail(event.id, "NOT_FOUND", "this side of the link answers no calls")
+            else:
+                self._dispatcher.requested(self, event)
         elif kind is CallAborted:
             self._aborted(event.id)
         elif kind is CallFailed:
