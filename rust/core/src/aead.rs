@@ -11,9 +11,6 @@ pub const NONCE_BYTES: usize = 12;
 /// Bytes of a tag.
 pub const TAG_BYTES: usize = 16;
 
-/// The most plaintext under one nonce: 2^36 - 32 bytes (SP 800-38D, section 5.2.1.1).
-pub const MAX_PLAINTEXT_BYTES: u64 = (1 << 36) - 32;
-
 /// The key, nonce, associated data or ciphertext is not what it was when it was sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecryptionFailed;
@@ -29,59 +26,73 @@ impl fmt::Display for DecryptionFailed {
 
 impl std::error::Error for DecryptionFailed {}
 
-/// Encrypt the front of *buffer* in place and write the tag into its last [`TAG_BYTES`].
-///
-/// # Panics
-/// *buffer* has no room for a tag, or is longer than [`MAX_PLAINTEXT_BYTES`]: callers make it.
-pub fn seal_in_place(
-    key: &[u8; KEY_BYTES],
-    nonce: [u8; NONCE_BYTES],
-    associated_data: &[u8],
-    buffer: &mut [u8],
-) {
-    let end = buffer.len() - TAG_BYTES;
-    let tag = cipher(key)
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(associated_data),
-            &mut buffer[..end],
-        )
-        .expect("the caller checked the length");
-    buffer[end..].copy_from_slice(tag.as_ref());
+/// The plaintext is longer than one nonce may cover: 2^36 - 32 bytes (SP 800-38D, 5.2.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the plaintext is longer than the 64 GiB that AES-GCM allows: seal it in parts")
+    }
 }
 
-/// Decrypt *sealed*, tag at its end, into *plaintext*, which is [`TAG_BYTES`] shorter.
-///
-/// # Errors
-/// The tag does not match; *plaintext* is then all zeros.
-pub fn open_into(
-    key: &[u8; KEY_BYTES],
-    nonce: [u8; NONCE_BYTES],
-    associated_data: &[u8],
-    sealed: &[u8],
-    plaintext: &mut [u8],
-) -> Result<(), DecryptionFailed> {
-    let end = sealed
-        .len()
-        .checked_sub(TAG_BYTES)
-        .ok_or(DecryptionFailed)?;
-    let (ciphertext, tag) = sealed.split_at(end);
-    cipher(key)
-        .open_separate_gather(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(associated_data),
-            ciphertext,
-            tag,
-            plaintext,
-        )
-        .map_err(|_| {
-            plaintext.fill(0);
-            DecryptionFailed
-        })
-}
+impl std::error::Error for TooLong {}
 
-// Expanding the key costs less than a tenth of the cheapest seal and keeps the schedule out of
-// memory between calls: the library wipes it when this drops.
-fn cipher(key: &[u8; KEY_BYTES]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are an AES-256 key"))
+/// A key that is ready for use.
+///
+/// Making one takes 0.1 us, so nobody keeps one: the library wipes the expanded key on drop, and
+/// between two calls there is none in memory.
+pub struct Cipher(LessSafeKey);
+
+impl Cipher {
+    /// Expand *key*.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "32 bytes are an AES-256 key")]
+    pub fn new(key: &[u8; KEY_BYTES]) -> Self {
+        Self(LessSafeKey::new(
+            UnboundKey::new(&AES_256_GCM, key).expect("32 bytes"),
+        ))
+    }
+
+    /// Encrypt *buffer* in place, and return the tag.
+    ///
+    /// # Errors
+    /// It is too long for one nonce; nothing was encrypted.
+    pub fn seal(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        associated_data: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], TooLong> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let sealed = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(associated_data), buffer);
+        let tag = sealed.map_err(|_| TooLong)?;
+        tag.as_ref().try_into().map_err(|_| TooLong)
+    }
+
+    /// Decrypt *sealed*, tag at its end, into *plaintext*, which is [`TAG_BYTES`] shorter.
+    ///
+    /// # Errors
+    /// The tag does not match, or the lengths do not; *plaintext* is then all zeros.
+    pub fn open(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        associated_data: &[u8],
+        sealed: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<(), DecryptionFailed> {
+        let (ciphertext, tag) = sealed
+            .split_last_chunk::<TAG_BYTES>()
+            .ok_or(DecryptionFailed)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let aad = Aad::from(associated_data);
+        self.0
+            .open_separate_gather(nonce, aad, ciphertext, tag, plaintext)
+            .map_err(|_| {
+                plaintext.fill(0);
+                DecryptionFailed
+            })
+    }
 }

@@ -6,7 +6,7 @@
 
 use sha2::block_api::compress512;
 use sha2::{Digest, Sha512};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a tag.
 pub const TAG_BYTES: usize = 64;
@@ -106,9 +106,7 @@ impl HmacSha512 {
     /// compressions a round and nothing else.
     pub fn stretch_into(&self, salt: &[&[u8]], rounds: u32, out: &mut [u8; TAG_BYTES]) {
         let mut first = [0u8; TAG_BYTES];
-        let mut message = salt.to_vec();
-        message.push(&[0, 0, 0, 1]);
-        self.tag_into(&message, &mut first);
+        self.tag_into(&[salt, &[&[0, 0, 0, 1]]].concat(), &mut first);
 
         let mut block = [[0u8; BLOCK_BYTES]; 1];
         let mut state = [0u64; 8];
@@ -152,5 +150,22 @@ fn set_length(block: &mut [u8; BLOCK_BYTES], bytes: usize) {
 fn write_words(words: &[u64; 8], bytes: &mut [u8; TAG_BYTES]) {
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
         chunk.copy_from_slice(&word.to_be_bytes());
+    }
+}
+
+/// HKDF (RFC 5869) over HMAC-SHA512: fill *output*, of at most 16 320 bytes.
+///
+/// Nothing is written beyond that length, which is all that the RFC allows; callers check.
+pub(crate) fn hkdf_into(secret: &[u8], info: &[u8], output: &mut [u8]) {
+    let mut pseudorandom = Zeroizing::new([0; TAG_BYTES]);
+    HmacSha512::new(&[0; TAG_BYTES]).tag_into(&[secret], &mut pseudorandom);
+    let expand = HmacSha512::new(&pseudorandom[..]);
+    let mut block = Zeroizing::new([0; TAG_BYTES]);
+    let mut previous = Zeroizing::new([0; TAG_BYTES]);
+    for (counter, chunk) in (1..=u8::MAX).zip(output.chunks_mut(TAG_BYTES)) {
+        let chained = if counter == 1 { &[][..] } else { &previous[..] };
+        expand.tag_into(&[chained, info, &[counter]], &mut block);
+        chunk.copy_from_slice(&block[..chunk.len()]);
+        previous.copy_from_slice(&block[..]);
     }
 }

@@ -6,6 +6,7 @@ pub mod encrypted;
 pub mod envelope;
 pub mod frame;
 pub mod hmac;
+pub mod random;
 pub mod secret;
 pub mod sign;
 pub mod vault;

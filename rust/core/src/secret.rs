@@ -1,15 +1,20 @@
 //! Where secrets live: one shelter a vault, which wipes everything in it at once.
 //!
 //! A key handle does not hold its key: it holds a place in the shelter, and asks for the bytes each
-//! time. So locking is one write, and no handle that was given out before can go on signing.
+//! time. So locking is one write, and no handle that was given out before can go on signing. What
+//! is under way when the vault is locked ends with its own copy, which is wiped then.
+//!
+//! A child that was forked finds its secrets gone (see `alknet_guard`), and is told that it is
+//! locked.
 
 use core::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use zeroize::{Zeroize, Zeroizing};
+use alknet_guard::Cell;
+use zeroize::Zeroize;
 
 /// The most bytes of one secret: a key and its chain code, a seed, or an Ed25519 pair.
-pub const SLOT_BYTES: usize = 64;
+pub use alknet_guard::SECRET_BYTES;
 
 /// The shelter was wiped: the vault is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +23,8 @@ pub struct Locked;
 impl fmt::Display for Locked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the vault is locked, and every key taken from it is dead: unlock it and derive again",
+            "the vault is locked, and every key taken from it is dead: unlock it and derive again \
+             (a forked process inherits no keys and must unlock for itself)",
         )
     }
 }
@@ -27,12 +33,12 @@ impl std::error::Error for Locked {}
 
 /// A store of secrets that share one fate.
 pub struct Shelter {
-    slots: RwLock<Option<Slots>>,
+    places: RwLock<Option<Places>>,
 }
 
 #[derive(Default)]
-struct Slots {
-    taken: Vec<Option<Box<Zeroizing<[u8; SLOT_BYTES]>>>>,
+struct Places {
+    taken: Vec<Option<Cell>>,
     free: Vec<usize>,
 }
 
@@ -41,46 +47,40 @@ impl Shelter {
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            slots: RwLock::new(Some(Slots::default())),
+            places: RwLock::new(Some(Places::default())),
         })
     }
 
-    /// Have *fill* write a secret of *length* bytes straight into a new slot.
+    /// The shelter of keys that belong to no vault; nothing wipes it as a whole.
+    #[must_use]
+    pub fn of_the_process() -> &'static Arc<Self> {
+        static SHELTER: LazyLock<Arc<Shelter>> = LazyLock::new(Shelter::new);
+        &SHELTER
+    }
+
+    /// Take *cell* in.
     ///
     /// # Errors
     /// The shelter was wiped.
-    pub fn store(
-        self: &Arc<Self>,
-        length: usize,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<Secret, Locked> {
-        let mut bytes = Box::new(Zeroizing::new([0u8; SLOT_BYTES]));
-        fill(&mut bytes[..length]);
-        let mut guard = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let slots = guard.as_mut().ok_or(Locked)?;
-        let place = slots.free.pop().unwrap_or_else(|| {
-            slots.taken.push(None);
-            slots.taken.len() - 1
-        });
-        slots.taken[place] = Some(bytes);
+    pub fn keep(self: &Arc<Self>, cell: Cell) -> Result<Secret, Locked> {
+        let mut guard = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        let places = guard.as_mut().ok_or(Locked)?;
+        let place = if let Some(place) = places.free.pop() {
+            places.taken[place] = Some(cell);
+            place
+        } else {
+            places.taken.push(Some(cell));
+            places.taken.len() - 1
+        };
         Ok(Secret {
             shelter: Arc::clone(self),
             place,
-            length,
         })
     }
 
     /// Wipe every secret, for good.
     pub fn wipe(&self) {
-        *self.slots.write().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Whether it was wiped.
-    pub fn is_wiped(&self) -> bool {
-        self.slots
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
+        *self.places.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -88,31 +88,33 @@ impl Shelter {
 pub struct Secret {
     shelter: Arc<Shelter>,
     place: usize,
-    length: usize,
 }
 
 impl Secret {
-    /// Lend the bytes to *use_it*, and return what it returns.
+    /// Lend the bytes to `use_them`, which must be quick and must not come back to this shelter,
+    /// and return what it returns.
     ///
     /// # Errors
     /// The shelter was wiped.
-    pub fn read<R>(&self, use_it: impl FnOnce(&[u8]) -> R) -> Result<R, Locked> {
+    pub fn read<R>(&self, use_them: impl FnOnce(&[u8; SECRET_BYTES]) -> R) -> Result<R, Locked> {
         let guard = self
             .shelter
-            .slots
+            .places
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let slot = guard
+        let cell = guard
             .as_ref()
-            .and_then(|slots| slots.taken[self.place].as_ref());
-        slot.map(|bytes| use_it(&bytes[..self.length]))
-            .ok_or(Locked)
+            .and_then(|places| places.taken[self.place].as_ref());
+        let cell = cell.filter(|cell| cell.is_intact()).ok_or(Locked)?;
+        Ok(use_them(cell))
     }
 
-    /// The shelter that holds it.
-    #[must_use]
-    pub fn shelter(&self) -> &Arc<Shelter> {
-        &self.shelter
+    /// A copy of the bytes, for work that takes its time.
+    ///
+    /// # Errors
+    /// The shelter was wiped.
+    pub fn copy(&self) -> Result<Cell, Locked> {
+        self.read(|bytes| Cell::holding(bytes))
     }
 }
 
@@ -120,14 +122,51 @@ impl Drop for Secret {
     fn drop(&mut self) {
         let mut guard = self
             .shelter
-            .slots
+            .places
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(slots) = guard.as_mut() {
-            if let Some(mut bytes) = slots.taken[self.place].take() {
-                bytes.zeroize();
-            }
-            slots.free.push(self.place);
+        if let Some(places) = guard.as_mut() {
+            places.taken[self.place] = None;
+            places.free.push(self.place);
         }
+    }
+}
+
+/// Overwrite the stack below the caller, where a hash or a curve has left words of a secret.
+///
+/// The libraries wipe what they own, but not what the compiler spilled in between.
+#[inline(never)]
+pub(crate) fn scrub_stack() {
+    let mut below = [0u8; 8192];
+    core::hint::black_box(&mut below);
+    below.zeroize();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_until_its_shelter_is_wiped() {
+        let shelter = Shelter::new();
+        let secret = shelter.keep(Cell::holding(b"abc")).expect("open");
+        assert_eq!(secret.read(|bytes| bytes[..4] == *b"abc\0"), Ok(true));
+        shelter.wipe();
+        assert_eq!(secret.read(|_| ()), Err(Locked));
+        assert!(secret.copy().is_err());
+        assert!(shelter.keep(Cell::new()).is_err());
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_never_twice() {
+        let shelter = Shelter::new();
+        let keep = |byte| shelter.keep(Cell::holding(&[byte])).expect("open");
+        let (one, two) = (keep(1), keep(2));
+        drop(one);
+        let three = keep(3);
+        assert_eq!(two.read(|bytes| bytes[0]), Ok(2));
+        assert_eq!(three.read(|bytes| bytes[0]), Ok(3));
+        let guard = shelter.places.read().expect("not poisoned");
+        assert_eq!(guard.as_ref().map(|places| places.taken.len()), Some(2));
     }
 }

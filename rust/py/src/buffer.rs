@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 /// `bytes` never change and are read where they lie. Anything else may be written by another
 /// thread while Rust reads, so it is copied once, and the copy is wiped.
 pub(crate) enum Bytes<'py> {
+    /// What a parameter is that was not given.
+    Empty,
     Lent(Bound<'py, PyBytes>),
     Copied(Zeroizing<Vec<u8>>),
 }
@@ -22,6 +24,7 @@ impl Deref for Bytes<'_> {
 
     fn deref(&self) -> &[u8] {
         match self {
+            Self::Empty => &[],
             Self::Lent(bytes) => bytes.as_bytes(),
             Self::Copied(bytes) => bytes,
         }
@@ -35,12 +38,9 @@ impl<'py> FromPyObject<'_, 'py> for Bytes<'py> {
         if let Ok(bytes) = object.cast::<PyBytes>() {
             return Ok(Self::Lent(bytes.to_owned()));
         }
-        let buffer = PyBuffer::<u8>::get(&object).map_err(|_| {
-            PyTypeError::new_err(format!(
-                "expected a bytes-like object, not {}",
-                name_of(object)
-            ))
-        })?;
+        let Ok(buffer) = PyBuffer::<u8>::get(&object) else {
+            return Err(wrong_type("a bytes-like object", object));
+        };
         let mut copy = Zeroizing::new(vec![0; buffer.item_count()]);
         buffer.copy_to_slice(object.py(), &mut copy)?;
         Ok(Self::Copied(copy))
@@ -49,14 +49,17 @@ impl<'py> FromPyObject<'_, 'py> for Bytes<'py> {
 
 /// Text, or the same in UTF-8 as bytes-like, so that a caller may wipe what it passed.
 pub(crate) enum Text<'py> {
+    /// What a parameter is that was not given.
+    Empty,
     Str(Bound<'py, PyString>),
     Bytes(Bytes<'py>),
 }
 
 impl Text<'_> {
-    /// The UTF-8 bytes; those of a `bytes` argument are as they came.
+    /// The UTF-8 bytes; those of a bytes-like argument are as they came.
     pub(crate) fn as_utf8(&self) -> PyResult<&[u8]> {
         match self {
+            Self::Empty => Ok(&[]),
             Self::Str(text) => Ok(text.to_str()?.as_bytes()),
             Self::Bytes(bytes) => Ok(bytes),
         }
@@ -70,18 +73,18 @@ impl<'py> FromPyObject<'_, 'py> for Text<'py> {
         if let Ok(text) = object.cast::<PyString>() {
             return Ok(Self::Str(text.to_owned()));
         }
-        Bytes::extract(object).map(Self::Bytes).map_err(|_| {
-            PyTypeError::new_err(format!(
-                "expected str or bytes-like, not {}",
-                name_of(object)
-            ))
-        })
+        Bytes::extract(object)
+            .map(Self::Bytes)
+            .map_err(|_| wrong_type("str or bytes-like", object))
     }
 }
 
-fn name_of(object: Borrowed<'_, '_, PyAny>) -> String {
-    object
+/// A `TypeError` that names what was expected and what came.
+#[cold]
+pub(crate) fn wrong_type(expected: &str, found: Borrowed<'_, '_, PyAny>) -> PyErr {
+    let found = found
         .get_type()
         .name()
-        .map_or_else(|_| "that".into(), |name| name.to_string())
+        .map_or_else(|_| "that".into(), |name| name.to_string());
+    PyTypeError::new_err(format!("expected {expected}, not {found}"))
 }

@@ -1,5 +1,7 @@
 //! The one error map: every refusal of the core becomes a class of `alknet.errors`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use alknet_core::envelope::{Malformed, Refused};
 use alknet_core::frame::BadFrame;
 use alknet_core::vault::Error;
@@ -41,10 +43,12 @@ pub(crate) fn vault(error: impl Into<Error>) -> PyErr {
         Error::Path(bad) => ("BadPath", Some(("position", bad.position))),
         Error::Key(_) => ("BadKey", None),
         Error::Ciphertext(_) => ("BadCiphertext", None),
-        Error::Decryption(_) => ("DecryptionFailed", None),
+        Error::Decryption(_) | Error::Passphrase(_) => ("DecryptionFailed", None),
         Error::Signature(_) => ("BadSignature", None),
         Error::Locked => ("Locked", None),
         Error::Input(_) => ("InvalidInput", None),
+        Error::Randomness(_) => ("Unavailable", None),
+        Error::Internal(_) => ("Internal", None),
     };
     raise(class, &error.to_string(), detail)
 }
@@ -76,4 +80,29 @@ pub(crate) fn bad_frame(py: Python<'_>, fault: &BadFrame) -> PyErr {
 #[cold]
 pub(crate) fn refused(py: Python<'_>, refusal: &Refused) -> PyErr {
     build(py, "LocalProtocolError", (refusal.to_string(),))
+}
+
+/// Do the vault's *work*, and translate what it refuses.
+///
+/// Nothing in the core panics on purpose. Should it ever, the caller gets an `Internal` that an
+/// `except Exception` catches, and not PyO3's `PanicException`, which flies past it.
+pub(crate) fn run<T, E: Into<Error>>(work: impl FnOnce() -> Result<T, E>) -> PyResult<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(vault),
+        Err(_) => Err(raise(
+            "Internal",
+            "the vault stopped half way; stderr says where",
+            None,
+        )),
+    }
+}
+
+/// Say of *error* that it befell item *index* of a batch, in its `details`.
+#[cold]
+pub(crate) fn at_index(py: Python<'_>, error: PyErr, index: usize) -> PyErr {
+    let details = PyDict::new(py);
+    let told = details
+        .set_item("index", index)
+        .and_then(|()| error.value(py).setattr("details", details));
+    told.err().unwrap_or(error)
 }

@@ -1,7 +1,17 @@
 //! `alknet._core`: a list of submodules, each of which registers itself.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 hands arguments over by value"
+)]
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments are Python docstrings"
+)]
 
 mod aead;
 mod buffer;
+mod detach;
+mod encrypted;
 mod envelope;
 mod errors;
 mod register;
@@ -10,6 +20,8 @@ mod vault;
 
 use pyo3::prelude::*;
 
+// No free-threaded interpreter need fear this: every class is frozen, and what changes is behind a
+// lock of the core.
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     aead::init(module)?;

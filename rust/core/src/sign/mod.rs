@@ -3,11 +3,25 @@
 use core::fmt;
 
 pub mod ed25519;
+pub mod ethereum;
 pub mod secp256k1;
+pub mod ssh;
 
-/// A key that is none.
+/// Bytes that are no key, with the sentence that says why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadKey(pub String);
+
+impl BadKey {
+    /// Take *bytes* as the N bytes that *what* has.
+    ///
+    /// # Errors
+    /// Another length.
+    pub fn length<'a, const N: usize>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8; N], Self> {
+        bytes
+            .try_into()
+            .map_err(|_| Self(format!("{what} is {N} bytes; this one is {}", bytes.len())))
+    }
+}
 
 impl fmt::Display for BadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,17 +1,15 @@
-//! BIP-32 for secp256k1.
+//! BIP-32 for secp256k1: private steps, hardened or not, and public ones.
 
-use secp256k1::{Scalar, SecretKey};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use alknet_guard::Cell;
+use secp256k1::{PublicKey, Scalar, SecretKey};
+use zeroize::Zeroizing;
 
+use super::node::Node;
 use super::path::HARDENED;
 use crate::hmac::{HmacSha512, TAG_BYTES};
 use crate::sign::secp256k1::engine;
 
-/// A private key and its chain code, 32 bytes each, in one piece; wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Node(pub(crate) [u8; TAG_BYTES]);
-
-/// The one index in 2^127 that has no key; BIP-32 says to go on with the next.
+/// There is no key at this index, which happens to one in 2^127; BIP-32 says to take the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoKey;
 
@@ -21,60 +19,79 @@ impl core::fmt::Display for NoKey {
     }
 }
 
-impl Node {
-    /// The root of *seed*.
-    ///
-    /// # Errors
-    /// The seed gives no key, which happens to one in 2^127.
-    pub fn master(seed: &[u8]) -> Result<Self, NoKey> {
-        let mut node = Self([0; TAG_BYTES]);
-        HmacSha512::new(b"Bitcoin seed").tag_into(&[seed], &mut node.0);
-        SecretKey::from_byte_array(*node.key())
-            .map_err(|_| NoKey)?
-            .non_secure_erase();
-        Ok(node)
-    }
+impl std::error::Error for NoKey {}
 
-    /// A node read back from where it is kept.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
+/// The root of *seed*.
+///
+/// # Errors
+/// The seed has no key.
+pub fn master(seed: &[u8]) -> Result<Node, NoKey> {
+    let mut cell = Cell::new();
+    HmacSha512::new(b"Bitcoin seed").tag_into(&[seed], &mut cell);
+    let node = Node(cell);
+    with_key(&node, |_| ())?;
+    Ok(node)
+}
 
-    /// Step down to the child *index*, hardened or not.
-    ///
-    /// # Errors
-    /// There is no key at this index, which happens to one in 2^127.
-    pub fn step(&mut self, index: u32) -> Result<(), NoKey> {
-        let mut secret = SecretKey::from_byte_array(*self.key()).map_err(|_| NoKey)?;
-        let parent = HmacSha512::new(self.chain_code());
-        let mut tag = Zeroizing::new([0; TAG_BYTES]);
-        if index & HARDENED == 0 {
-            let public = secret.public_key(engine()).serialize();
-            parent.tag_into(&[&public, &index.to_be_bytes()], &mut tag);
-        } else {
-            parent.tag_into(&[&[0], self.key(), &index.to_be_bytes()], &mut tag);
-        }
-        let (left, chain) = tag.split_at(32);
-        let tweak = Scalar::from_be_bytes(left.try_into().expect("32 bytes")).map_err(|_| NoKey)?;
-        let child = secret.add_tweak(&tweak).map_err(|_| NoKey);
-        secret.non_secure_erase();
-        let mut child = child?;
-        self.0[..32].copy_from_slice(&child[..]);
-        self.0[32..].copy_from_slice(chain);
-        child.non_secure_erase();
-        Ok(())
-    }
+/// The public key of *node*.
+///
+/// # Errors
+/// Its private key is none, which happens to no node that was derived.
+pub fn public_key(node: &Node) -> Result<PublicKey, NoKey> {
+    with_key(node, |key| key.public_key(engine()))
+}
 
-    /// The private key.
-    #[must_use]
-    pub fn key(&self) -> &[u8; 32] {
-        self.0.first_chunk().expect("64 bytes begin with 32")
+/// Step down to the child *index*.
+///
+/// # Errors
+/// There is no key at this index; the node is as it was.
+pub fn step(node: &mut Node, index: u32) -> Result<(), NoKey> {
+    let mut child = Cell::new();
+    if index < HARDENED {
+        let public = public_key(node)?;
+        hash_public(&public, node.chain_code(), index, &mut child);
+    } else {
+        let parent = HmacSha512::new(node.chain_code());
+        parent.tag_into(&[&[0], node.key(), &index.to_be_bytes()], &mut child);
     }
+    let tweak = tweak(&child)?;
+    let mut key = with_key(node, |key| key.add_tweak(&tweak))?.map_err(|_| NoKey)?;
+    child[..32].copy_from_slice(&key[..]);
+    key.non_secure_erase();
+    node.0 = child;
+    Ok(())
+}
 
-    /// The chain code.
-    #[must_use]
-    pub fn chain_code(&self) -> &[u8; 32] {
-        self.0.last_chunk().expect("64 bytes end with 32")
-    }
+/// The child *index*, not hardened, of a public key, and its chain code.
+///
+/// # Errors
+/// There is no key at this index.
+pub fn step_public(
+    public: &PublicKey,
+    chain_code: &[u8; 32],
+    index: u32,
+) -> Result<(PublicKey, [u8; 32]), NoKey> {
+    let mut hash = Zeroizing::new([0; TAG_BYTES]);
+    hash_public(public, chain_code, index, &mut hash);
+    let child = public
+        .add_exp_tweak(engine(), &tweak(&hash)?)
+        .map_err(|_| NoKey)?;
+    let chain_code = hash.last_chunk().copied().ok_or(NoKey)?;
+    Ok((child, chain_code))
+}
+
+fn hash_public(public: &PublicKey, chain_code: &[u8], index: u32, hash: &mut [u8; TAG_BYTES]) {
+    HmacSha512::new(chain_code).tag_into(&[&public.serialize(), &index.to_be_bytes()], hash);
+}
+
+fn tweak(hash: &[u8; TAG_BYTES]) -> Result<Scalar, NoKey> {
+    Scalar::from_be_bytes(hash.first_chunk().copied().ok_or(NoKey)?).map_err(|_| NoKey)
+}
+
+/// Lend the private key to `use_it`, and wipe the library's copy.
+fn with_key<R>(node: &Node, use_it: impl FnOnce(&SecretKey) -> R) -> Result<R, NoKey> {
+    let mut key = SecretKey::from_byte_array(*node.key()).map_err(|_| NoKey)?;
+    let result = use_it(&key);
+    key.non_secure_erase();
+    Ok(result)
 }

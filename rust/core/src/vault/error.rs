@@ -5,9 +5,11 @@ use core::fmt;
 use super::bip32::NoKey;
 use super::mnemonic::{BadMnemonic, NotUtf8};
 use super::path::BadPath;
-use crate::aead::DecryptionFailed;
+use crate::aead::{DecryptionFailed, TooLong};
 use crate::encrypted::BadCiphertext;
+use crate::random::NoRandomness;
 use crate::secret::Locked;
+use crate::sign::ssh::WrongPassphrase;
 use crate::sign::{BadKey, BadSignature};
 
 /// Why the vault did not do as asked. The text never holds a secret.
@@ -23,12 +25,18 @@ pub enum Error {
     Ciphertext(BadCiphertext),
     /// The ciphertext does not open.
     Decryption(DecryptionFailed),
+    /// A key file does not open with this passphrase.
+    Passphrase(WrongPassphrase),
     /// The signature does not verify.
     Signature(BadSignature),
     /// The vault is locked.
     Locked,
     /// Some other argument makes no sense: the sentence says which.
     Input(String),
+    /// The system has no randomness to give.
+    Randomness(NoRandomness),
+    /// What cannot happen did. Nothing here panics, so that a binding need not fear it.
+    Internal(&'static str),
 }
 
 impl fmt::Display for Error {
@@ -39,7 +47,10 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::Ciphertext(error) => error.fmt(f),
             Self::Decryption(error) => error.fmt(f),
+            Self::Passphrase(error) => error.fmt(f),
             Self::Signature(error) => error.fmt(f),
+            Self::Randomness(error) => error.fmt(f),
+            Self::Internal(sentence) => f.write_str(sentence),
             Self::Locked => Locked.fmt(f),
             Self::Input(sentence) => f.write_str(sentence),
         }
@@ -65,6 +76,7 @@ from! {
     BadCiphertext => Ciphertext,
     DecryptionFailed => Decryption,
     BadSignature => Signature,
+    NoRandomness => Randomness,
 }
 
 impl From<Locked> for Error {
@@ -73,14 +85,14 @@ impl From<Locked> for Error {
     }
 }
 
-impl From<NotUtf8> for Error {
-    fn from(error: NotUtf8) -> Self {
-        Self::Input(error.to_string())
-    }
+macro_rules! from_input {
+    ($($source:ty),* $(,)?) => {
+        $(impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self::Input(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<NoKey> for Error {
-    fn from(error: NoKey) -> Self {
-        Self::Input(error.to_string())
-    }
-}
+from_input! { NotUtf8, NoKey, TooLong }

@@ -1,60 +1,145 @@
 //! The keyring: one seed in its shelter, and the keys that are derived from it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use zeroize::Zeroizing;
+use alknet_guard::Cell;
 
+use super::cache::{Asked, Cache, Kept, Limits};
 use super::error::Error;
-use super::mnemonic::{Mnemonic, SEED_BYTES};
+use super::mnemonic::Mnemonic;
+use super::node::Node;
 use super::path::{BadPath, DerivationPath, HARDENED};
+use super::seal_counts::SealCounts;
 use super::{bip32, slip10};
-use crate::aead::{self, NONCE_BYTES, TAG_BYTES};
-use crate::encrypted::{EncryptedData, SALT_BYTES};
-use crate::hmac::HmacSha512;
-use crate::secret::{Secret, Shelter};
+use crate::secret::{Locked, Secret, Shelter, scrub_stack};
 use crate::sign::{ed25519, secp256k1};
 
 /// The first step of every path of ours. It stands at the purpose level (BIP-43), where 74
 /// collides with nothing; as a SLIP-0044 coin type it would be ICON's.
-pub const PURPOSE: u32 = 74 | HARDENED;
+pub const PURPOSE: u32 = HARDENED + 74;
 
-/// The first key version that the vault seals with.
-pub const FIRST_KEY_VERSION: u32 = 2;
+/// Bytes of the shortest seed, and of the longest (BIP-32).
+pub const SEED_BYTES: core::ops::RangeInclusive<usize> = 16..=64;
+
+/// The most keys of one batch: more would keep a caller from seeing any of them for seconds.
+pub const MAX_BATCH: u32 = 65_536;
 
 /// A seed, and everything derived from it, until it is locked.
 pub struct Keyring {
-    shelter: Arc<Shelter>,
+    pub(super) shelter: Arc<Shelter>,
     seed: Secret,
+    seed_bytes: usize,
+    cache: Mutex<Cache>,
+    pub(super) seals: SealCounts,
 }
 
 impl Keyring {
-    /// Stretch *mnemonic* and *passphrase* into a seed and shelter it.
+    /// Stretch *mnemonic* and *passphrase* into a seed (BIP-39) and shelter it.
     ///
     /// # Errors
     /// *passphrase* is not UTF-8.
-    pub fn from_mnemonic(mnemonic: &Mnemonic, passphrase: &[u8]) -> Result<Self, Error> {
-        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+    pub fn from_mnemonic(
+        mnemonic: &Mnemonic,
+        passphrase: &[u8],
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let mut seed = Cell::new();
         mnemonic.seed_into(passphrase, &mut seed)?;
-        Self::from_seed(&seed[..])
+        scrub_stack();
+        let length = seed.len();
+        Ok(Self::of(seed, length, limits)?)
     }
 
     /// Shelter *seed*, of 16 to 64 bytes (BIP-32).
     ///
     /// # Errors
     /// Another length.
-    pub fn from_seed(seed: &[u8]) -> Result<Self, Error> {
-        if !(16..=64).contains(&seed.len()) {
+    pub fn from_seed(seed: &[u8], limits: Limits) -> Result<Self, Error> {
+        if !SEED_BYTES.contains(&seed.len()) {
             return Err(Error::Input(format!(
                 "a seed is 16 to 64 bytes; this one is {}",
                 seed.len()
             )));
         }
-        let shelter = Shelter::new();
-        let seed = shelter.store(seed.len(), |slot| slot.copy_from_slice(seed))?;
-        Ok(Self { shelter, seed })
+        Ok(Self::of(Cell::holding(seed), seed.len(), limits)?)
     }
 
-    fn slip10(&self, path: &DerivationPath) -> Result<slip10::Node, Error> {
+    fn of(seed: Cell, seed_bytes: usize, limits: Limits) -> Result<Self, Locked> {
+        let shelter = Shelter::new();
+        let seed = shelter.keep(seed)?;
+        let (cache, seals) = (Mutex::new(Cache::new(limits)), SealCounts::default());
+        Ok(Self {
+            shelter,
+            seed,
+            seed_bytes,
+            cache,
+            seals,
+        })
+    }
+
+    /// Wipe the seed and every key taken from it. Doing so twice is harmless.
+    pub fn lock(&self) {
+        self.shelter.wipe();
+        self.cache().clear();
+        scrub_stack();
+    }
+
+    /// Whether it is locked.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.seed.read(|_| ()).is_err()
+    }
+
+    /// The Ed25519 key at *path* (SLIP-0010).
+    ///
+    /// # Errors
+    /// The path has a step that is not hardened; the vault is locked.
+    pub fn ed25519(&self, path: &DerivationPath) -> Result<Arc<ed25519::PrivateKey>, Error> {
+        let asked = Asked::Ed25519Key(path.clone());
+        if let Some(Kept::Ed25519(key)) = self.kept(&asked)? {
+            return Ok(key);
+        }
+        let node = self.ed25519_node(path)?;
+        let key = Arc::new(ed25519::PrivateKey::new(&self.shelter, node.key())?);
+        self.keep(asked, Kept::Ed25519(Arc::clone(&key)));
+        Ok(key)
+    }
+
+    /// The keys at `parent/start'`, `parent/(start + 1)'`, … , *count* of them. They are not cached.
+    ///
+    /// # Errors
+    /// As [`Self::ed25519`]; the last index is above 2^31 - 1; *count* is above [`MAX_BATCH`].
+    pub fn ed25519_batch(
+        &self,
+        parent: &DerivationPath,
+        start: u32,
+        count: u32,
+    ) -> Result<Vec<ed25519::PrivateKey>, Error> {
+        let indices = batch(parent, start, count)?;
+        let siblings = slip10::Siblings::of(&self.ed25519_node(parent)?);
+        let key =
+            |index| ed25519::PrivateKey::new(&self.shelter, siblings.child(index | HARDENED).key());
+        Ok(indices.map(key).collect::<Result<_, _>>()?)
+    }
+
+    /// The secp256k1 key at *path* (BIP-32).
+    ///
+    /// # Errors
+    /// There is no key there, which happens to one path in 2^127; the vault is locked.
+    pub fn secp256k1(&self, path: &DerivationPath) -> Result<Arc<secp256k1::PrivateKey>, Error> {
+        let asked = Asked::Secp256k1Key(path.clone());
+        if let Some(Kept::Secp256k1(key)) = self.kept(&asked)? {
+            return Ok(key);
+        }
+        let node = self.secp256k1_node(path)?;
+        let key = Arc::new(secp256k1::PrivateKey::new(&self.shelter, node.key())?);
+        self.keep(asked, Kept::Secp256k1(Arc::clone(&key)));
+        Ok(key)
+    }
+
+    /// The node at *path* for Ed25519, by way of its parent if that is still known.
+    pub(super) fn ed25519_node(&self, path: &DerivationPath) -> Result<Node, Error> {
         if !path.is_hardened() {
             return Err(BadPath {
                 position: 0,
@@ -64,137 +149,91 @@ impl Keyring {
             }
             .into());
         }
-        let mut node = self.seed.read(slip10::Node::master)?;
-        path.indices().iter().for_each(|index| node.step(*index));
+        let step = |node: &mut Node, index| {
+            slip10::step(node, index);
+            Ok::<(), Error>(())
+        };
+        self.node(
+            path,
+            Asked::Ed25519Node,
+            |seed| Ok(slip10::master(seed)),
+            step,
+        )
+    }
+
+    /// The node at *path* for secp256k1, by way of its parent if that is still known.
+    pub(super) fn secp256k1_node(&self, path: &DerivationPath) -> Result<Node, Error> {
+        self.node(path, Asked::Secp256k1Node, bip32::master, bip32::step)
+    }
+
+    fn node<E: Into<Error>>(
+        &self,
+        path: &DerivationPath,
+        asked: fn(DerivationPath) -> Asked,
+        master: impl FnOnce(&[u8]) -> Result<Node, E>,
+        step: impl Fn(&mut Node, u32) -> Result<(), E>,
+    ) -> Result<Node, Error> {
+        let from_seed = || {
+            let seed = self.seed.copy()?;
+            master(&seed[..self.seed_bytes]).map_err(Into::into)
+        };
+        let Some((last, above)) = path.indices().split_last() else {
+            return from_seed();
+        };
+        // Siblings are asked for one after another, so it is the parent that is worth keeping.
+        let asked = asked(path.parent());
+        let mut node = if let Some(Kept::Secret(parent)) = self.kept(&asked)? {
+            Node(parent.copy()?)
+        } else {
+            let mut node = from_seed()?;
+            above
+                .iter()
+                .try_for_each(|index| step(&mut node, *index))
+                .map_err(Into::into)?;
+            let parent = self.shelter.keep(Cell::holding(&node.0[..]))?;
+            self.keep(asked, Kept::Secret(Arc::new(parent)));
+            node
+        };
+        step(&mut node, *last).map_err(Into::into)?;
+        scrub_stack();
         Ok(node)
     }
 
-    /// The Ed25519 key at *path* (SLIP-0010).
-    ///
-    /// # Errors
-    /// The path has a step that is not hardened; the vault is locked.
-    pub fn ed25519(&self, path: &DerivationPath) -> Result<ed25519::PrivateKey, Error> {
-        Ok(ed25519::PrivateKey::new(
-            &self.shelter,
-            self.slip10(path)?.key(),
-        )?)
-    }
-
-    /// The secp256k1 key at *path* (BIP-32).
-    ///
-    /// # Errors
-    /// There is no key there, which happens to one path in 2^127; the vault is locked.
-    pub fn secp256k1(&self, path: &DerivationPath) -> Result<secp256k1::PrivateKey, Error> {
-        let mut node = self.seed.read(bip32::Node::master)??;
-        path.indices()
-            .iter()
-            .try_for_each(|index| node.step(*index))?;
-        secp256k1::PrivateKey::new(&self.shelter, node.key())
-    }
-
-    fn encryption_key(&self, key_version: u32) -> Result<slip10::Node, Error> {
-        let version = key_version
-            .checked_sub(FIRST_KEY_VERSION)
-            .filter(|version| *version < HARDENED)
-            .ok_or_else(|| {
-                Error::Input(format!(
-                    "key_version {key_version} is not one of the vault's, which count from \
-                     {FIRST_KEY_VERSION}; older data opens with its password"
-                ))
-            })?;
-        self.slip10(&DerivationPath::from_indices([
-            PURPOSE,
-            2 | HARDENED,
-            HARDENED,
-            version | HARDENED,
-        ])?)
-    }
-
-    /// Seal *plaintext* under the key of *key_version*.
-    ///
-    /// # Errors
-    /// The vault is locked, or has no such key version.
-    pub fn seal(
-        &self,
-        plaintext: &[u8],
-        key_version: u32,
-        associated_data: &[u8],
-    ) -> Result<EncryptedData, Error> {
-        let key = self.encryption_key(key_version)?;
-        let mut random = [0; SALT_BYTES + NONCE_BYTES];
-        getrandom::fill(&mut random).expect("the operating system gives randomness");
-        let salt = random.first_chunk().expect("the salt comes first");
-        let iv = *random.last_chunk().expect("the nonce comes last");
-        let mut buffer = Vec::with_capacity(plaintext.len() + TAG_BYTES);
-        buffer.extend_from_slice(plaintext);
-        buffer.extend_from_slice(&[0; TAG_BYTES]);
-        aead::seal_in_place(key.key(), iv, associated_data, &mut buffer);
-        Ok(EncryptedData::encode(key_version, salt, iv, &buffer))
-    }
-
-    /// Decrypt *encrypted* into *plaintext*, of [`EncryptedData::plaintext_bytes`].
-    ///
-    /// # Errors
-    /// It does not open; the vault is locked.
-    pub fn open_into(
-        &self,
-        encrypted: &EncryptedData,
-        associated_data: &[u8],
-        plaintext: &mut [u8],
-    ) -> Result<(), Error> {
-        if encrypted.is_legacy() {
-            return Err(Error::Input(
-                "this is the older format, which its password opens: use open_legacy".into(),
-            ));
-        }
-        let key = self.encryption_key(encrypted.key_version())?;
-        aead::open_into(
-            key.key(),
-            encrypted.nonce(),
-            associated_data,
-            &encrypted.sealed_bytes(),
-            plaintext,
-        )?;
-        Ok(())
-    }
-
-    /// Write a password derived from the key at *path* into *password*, of 1 to 255 bytes.
-    ///
-    /// # Errors
-    /// Another length; the path has a step that is not hardened; the vault is locked.
-    pub fn password_into(&self, path: &DerivationPath, password: &mut [u8]) -> Result<(), Error> {
-        if !(1..=255).contains(&password.len()) {
-            return Err(Error::Input(format!(
-                "a password is 1 to 255 bytes long; {} were asked for",
-                password.len()
-            )));
-        }
-        let node = self.slip10(path)?;
-        let mut pseudorandom = Zeroizing::new([0u8; 64]);
-        HmacSha512::new(&[0; 64]).tag_into(&[node.key()], &mut pseudorandom);
-        let expand = HmacSha512::new(&pseudorandom[..]);
-        let mut block = Zeroizing::new([0u8; 64]);
-        for (number, chunk) in password.chunks_mut(64).enumerate() {
-            let counter = [u8::try_from(number + 1).expect("255 bytes are 4 blocks")];
-            let previous = if number == 0 { 0 } else { 64 };
-            let last = Zeroizing::new(*block);
-            expand.tag_into(
-                &[&last[..previous], b"alknet password v1", &counter],
-                &mut block,
-            );
-            chunk.copy_from_slice(&block[..chunk.len()]);
-        }
-        Ok(())
-    }
-
-    /// Wipe the seed and every key taken from it. Doing so twice is harmless.
-    pub fn lock(&self) {
-        self.shelter.wipe();
-    }
-
-    /// Whether it is locked.
+    /// How often each key version has sealed.
     #[must_use]
-    pub fn is_locked(&self) -> bool {
-        self.shelter.is_wiped()
+    pub fn seal_counts(&self) -> &SealCounts {
+        &self.seals
+    }
+
+    /// What the cache has, unless the vault is locked.
+    pub(super) fn kept(&self, asked: &Asked) -> Result<Option<Kept>, Locked> {
+        self.seed.read(|_| ())?;
+        Ok(self.cache().get(asked, Instant::now()))
+    }
+
+    pub(super) fn keep(&self, asked: Asked, kept: Kept) {
+        self.cache().put(asked, kept, Instant::now());
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn batch(parent: &DerivationPath, start: u32, count: u32) -> Result<core::ops::Range<u32>, Error> {
+    if count > MAX_BATCH {
+        return Err(Error::Input(format!(
+            "a batch has {MAX_BATCH} keys at most; {count} were asked for"
+        )));
+    }
+    if count > 0 {
+        parent.child(HARDENED)?;
+    }
+    match start.checked_add(count) {
+        Some(end) if end <= HARDENED => Ok(start..end),
+        _ => Err(Error::Input(format!(
+            "{count} keys from index {start} on would pass the last index, {}",
+            HARDENED - 1
+        ))),
     }
 }

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::error::Error;
 use crate::hmac::HmacSha512;
+use crate::random;
+use alknet_guard::Cell;
 
 /// Bytes of a seed.
 pub const SEED_BYTES: usize = 64;
@@ -77,17 +80,16 @@ impl Mnemonic {
     /// Make a phrase of 12, 15, 18, 21 or 24 *words* out of the operating system's randomness.
     ///
     /// # Errors
-    /// Another number of words.
-    ///
-    /// # Panics
-    /// The operating system has no randomness to give: there is no safe way on.
-    pub fn generate(words: usize) -> Result<Self, BadMnemonic> {
+    /// Another number of words; the system has no randomness.
+    pub fn generate(words: usize) -> Result<Self, Error> {
         if !is_word_count(words) {
-            return Err(BadMnemonic::WordCount { found: words });
+            return Err(Error::Input(format!(
+                "a recovery phrase has 12, 15, 18, 21 or 24 words; {words} were asked for"
+            )));
         }
-        let mut entropy = Zeroizing::new([0u8; 32]);
+        let mut entropy = Cell::new();
         let entropy = &mut entropy[..words * 4 / 3];
-        getrandom::fill(entropy).expect("the operating system gives randomness");
+        random::fill(entropy)?;
         Ok(Self::from_entropy(entropy))
     }
 
@@ -202,7 +204,7 @@ fn checksum(entropy: &[u8]) -> u8 {
     let mut hash = Sha256::digest(entropy);
     let first = hash[0];
     hash.as_mut_slice().zeroize();
-    first & !(0xff_u16 >> (entropy.len() / 4)) as u8
+    first & u8::MAX << (8 - entropy.len() / 4)
 }
 
 /// Word *number* of a bit string in which each takes 11 bits.

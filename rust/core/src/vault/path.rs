@@ -62,6 +62,13 @@ impl DerivationPath {
         self.0.iter().all(|index| index & HARDENED != 0)
     }
 
+    /// This path without its last step; that of `m` is `m`.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let above = self.0.split_last().map_or(&[][..], |(_, above)| above);
+        Self(above.to_vec())
+    }
+
     /// This path and one step more.
     ///
     /// # Errors

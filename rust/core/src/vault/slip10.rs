@@ -1,51 +1,46 @@
 //! SLIP-0010 for Ed25519: hardened steps only, so a public key never helps to find its siblings.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use alknet_guard::Cell;
 
-use super::path::HARDENED;
-use crate::hmac::{HmacSha512, TAG_BYTES};
+use super::node::Node;
+use crate::hmac::HmacSha512;
 
-/// A private key and its chain code, 32 bytes each, in one piece; wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Node(pub(crate) [u8; TAG_BYTES]);
+/// The root of *seed*, of any length.
+#[must_use]
+pub fn master(seed: &[u8]) -> Node {
+    let mut cell = Cell::new();
+    HmacSha512::new(b"ed25519 seed").tag_into(&[seed], &mut cell);
+    Node(cell)
+}
 
-impl Node {
-    /// The root of *seed*, of any length.
+/// Step down to the child *index*, which is hardened: Ed25519 has no other, so the caller asked the
+/// path first.
+pub fn step(node: &mut Node, index: u32) {
+    *node = Siblings::of(node).child(index);
+}
+
+/// A parent that is asked for many children: its chain code is prepared once.
+pub struct Siblings {
+    parent: HmacSha512,
+    key: Cell,
+}
+
+impl Siblings {
+    /// The children of *node*.
     #[must_use]
-    pub fn master(seed: &[u8]) -> Self {
-        let mut node = Self([0; TAG_BYTES]);
-        HmacSha512::new(b"ed25519 seed").tag_into(&[seed], &mut node.0);
-        node
+    pub fn of(node: &Node) -> Self {
+        Self {
+            parent: HmacSha512::new(node.chain_code()),
+            key: Cell::holding(node.key()),
+        }
     }
 
-    /// A node read back from where it is kept.
+    /// The child *index*, which is hardened as for [`step`].
     #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
-    /// Step down to the hardened child *index*.
-    ///
-    /// # Panics
-    /// The index is not hardened, and Ed25519 has no other: callers check the path first.
-    pub fn step(&mut self, index: u32) {
-        assert!(index & HARDENED != 0, "an Ed25519 step is hardened");
-        let (key, chain) = self.0.split_at(32);
-        let parent = HmacSha512::new(chain);
-        let mut child = zeroize::Zeroizing::new([0; TAG_BYTES]);
-        parent.tag_into(&[&[0], key, &index.to_be_bytes()], &mut child);
-        self.0.copy_from_slice(&child[..]);
-    }
-
-    /// The private key: a seed in the sense of RFC 8032.
-    #[must_use]
-    pub fn key(&self) -> &[u8; 32] {
-        self.0.first_chunk().expect("64 bytes begin with 32")
-    }
-
-    /// The chain code.
-    #[must_use]
-    pub fn chain_code(&self) -> &[u8; 32] {
-        self.0.last_chunk().expect("64 bytes end with 32")
+    pub fn child(&self, index: u32) -> Node {
+        let mut child = Cell::new();
+        self.parent
+            .tag_into(&[&[0], &self.key[..32], &index.to_be_bytes()], &mut child);
+        Node(child)
     }
 }

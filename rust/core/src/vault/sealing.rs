@@ -1,0 +1,164 @@
+//! Sealing under the keys of the vault: `m/74'/2'/0'/{key_version - 2}'`.
+//!
+//! The associated data is exactly what the caller gives, and nothing is mixed in: whoever has the
+//! key opens `data` with any AES-256-GCM. What the other fields say is bound all the same: another
+//! `key_version` is another key, another `iv` does not open, and the salt is for telling two
+//! formats apart and enters no computation.
+
+use std::sync::Arc;
+
+use alknet_guard::Cell;
+use zeroize::Zeroizing;
+
+use super::cache::{Asked, Kept};
+use super::error::Error;
+use super::keyring::{Keyring, PURPOSE};
+use super::path::{DerivationPath, HARDENED};
+use crate::aead::{Cipher, NONCE_BYTES, TAG_BYTES};
+use crate::encrypted::{EncryptedData, SALT_BYTES};
+use crate::random;
+use crate::secret::Secret;
+
+/// The first key version that the vault seals with.
+pub const FIRST_KEY_VERSION: u32 = 2;
+
+const RANDOM_BYTES: usize = SALT_BYTES + NONCE_BYTES;
+
+impl Keyring {
+    /// Seal *plaintext* under the key of `key_version`, bound to `associated_data`.
+    ///
+    /// # Errors
+    /// The vault is locked, has no such key version, or has sealed [`MAX_SEALS`](super::seal_counts::MAX_SEALS) times with it.
+    pub fn seal(
+        &self,
+        plaintext: &[u8],
+        key_version: u32,
+        associated_data: &[u8],
+    ) -> Result<EncryptedData, Error> {
+        let cipher = self.cipher(key_version)?;
+        self.seals.add(key_version, 1)?;
+        let mut random = [0; RANDOM_BYTES];
+        random::fill(&mut random)?;
+        seal_with(&cipher, &random, plaintext, key_version, associated_data)
+    }
+
+    /// Seal each of *plaintexts*; randomness and the key are fetched once for all.
+    ///
+    /// # Errors
+    /// As [`Self::seal`]; nothing was sealed.
+    pub fn seal_many<'a>(
+        &self,
+        plaintexts: impl ExactSizeIterator<Item = &'a [u8]>,
+        key_version: u32,
+        associated_data: &[u8],
+    ) -> Result<Vec<EncryptedData>, Error> {
+        let cipher = self.cipher(key_version)?;
+        self.seals.add(key_version, plaintexts.len() as u64)?;
+        let mut random = vec![0; RANDOM_BYTES * plaintexts.len()];
+        random::fill(&mut random)?;
+        let (draws, _) = random.as_chunks::<RANDOM_BYTES>();
+        plaintexts
+            .zip(draws)
+            .map(|(plaintext, random)| {
+                seal_with(&cipher, random, plaintext, key_version, associated_data)
+            })
+            .collect()
+    }
+
+    /// Decrypt *encrypted* into *plaintext*, of [`EncryptedData::plaintext_bytes`].
+    ///
+    /// # Errors
+    /// It does not open, or only with a password; the vault is locked.
+    pub fn open_into(
+        &self,
+        encrypted: &EncryptedData,
+        associated_data: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<(), Error> {
+        if encrypted.is_legacy() {
+            return Err(Error::Input(
+                "this value is of the older format, which a password opens and the vault does \
+                 not: use open_legacy, and seal what it gives"
+                    .into(),
+            ));
+        }
+        let cipher = self.cipher(encrypted.key_version())?;
+        let sealed = encrypted.sealed_bytes();
+        Ok(cipher.open(encrypted.nonce(), associated_data, &sealed, plaintext)?)
+    }
+
+    /// Seal what is in *encrypted* anew, under the key of `to_version`.
+    ///
+    /// # Errors
+    /// As [`Self::open_into`] and [`Self::seal`].
+    pub fn rotate(
+        &self,
+        encrypted: &EncryptedData,
+        to_version: u32,
+        associated_data: &[u8],
+    ) -> Result<EncryptedData, Error> {
+        let mut plaintext = Zeroizing::new(vec![0; encrypted.plaintext_bytes()]);
+        self.open_into(encrypted, associated_data, &mut plaintext)?;
+        self.seal(&plaintext, to_version, associated_data)
+    }
+
+    fn cipher(&self, key_version: u32) -> Result<Cipher, Error> {
+        let asked = Asked::EncryptionKey(key_version);
+        let secret = if let Some(Kept::Secret(secret)) = self.kept(&asked)? {
+            secret
+        } else {
+            let secret = Arc::new(self.encryption_key(key_version)?);
+            self.keep(asked, Kept::Secret(Arc::clone(&secret)));
+            secret
+        };
+        let cipher = secret.read(|bytes| bytes.first_chunk().map(Cipher::new))?;
+        cipher.ok_or(Error::Internal("a cell is 64 bytes"))
+    }
+
+    fn encryption_key(&self, key_version: u32) -> Result<Secret, Error> {
+        let node = self.ed25519_node(&encryption_path(key_version)?)?;
+        Ok(self.shelter.keep(Cell::holding(node.key()))?)
+    }
+}
+
+/// The path of the key of `key_version`.
+///
+/// # Errors
+/// The version is not one of the vault's.
+pub fn encryption_path(key_version: u32) -> Result<DerivationPath, Error> {
+    let version = key_version
+        .checked_sub(FIRST_KEY_VERSION)
+        .filter(|version| *version < HARDENED);
+    let version = version.ok_or_else(|| {
+        Error::Input(format!(
+            "key_version {key_version} is not one of the vault's, which count from \
+             {FIRST_KEY_VERSION} to {}; version 1 was sealed with a password, for open_legacy",
+            HARDENED - 1 + FIRST_KEY_VERSION
+        ))
+    })?;
+    Ok(DerivationPath::from_indices([
+        PURPOSE,
+        2 | HARDENED,
+        HARDENED,
+        version | HARDENED,
+    ])?)
+}
+
+fn seal_with(
+    cipher: &Cipher,
+    random: &[u8; RANDOM_BYTES],
+    plaintext: &[u8],
+    key_version: u32,
+    associated_data: &[u8],
+) -> Result<EncryptedData, Error> {
+    let mut salt = [0; SALT_BYTES];
+    let mut iv = [0; NONCE_BYTES];
+    salt.copy_from_slice(&random[..SALT_BYTES]);
+    iv.copy_from_slice(&random[SALT_BYTES..]);
+    // Room for the tag from the start: growing would leave a copy of the plaintext behind.
+    let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(TAG_BYTES));
+    buffer.extend_from_slice(plaintext);
+    let tag = cipher.seal(iv, associated_data, &mut buffer)?;
+    buffer.extend_from_slice(&tag);
+    Ok(EncryptedData::of(key_version, salt, iv, &buffer))
+}
