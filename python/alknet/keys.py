@@ -5,20 +5,63 @@ sign, seal and open, print as nothing, and cannot be pickled. `Keyring.lock()` w
 kills every handle that came from it.
 """
 
+from typing import Final
+
 from alknet._core.aead import EncryptedData, aes_gcm_open, aes_gcm_seal
-from alknet._core.sign import Ed25519Key, Secp256k1Key, verify_ed25519
-from alknet._core.vault import DerivationPath, Keyring, check_mnemonic, generate_mnemonic
+from alknet._core.sign import (
+    Ed25519Key,
+    Secp256k1Key,
+    ethereum_address,
+    parse_ssh_public_line,
+    recover_public_key,
+    ssh_fingerprint,
+    ssh_public_line,
+    verify_digest,
+    verify_ed25519,
+    verify_schnorr,
+)
+from alknet._core.vault import (
+    DEFAULT_ALPHABET as _DEFAULT_ALPHABET,
+)
+from alknet._core.vault import (
+    DerivationPath,
+    ExtendedPrivateKey,
+    ExtendedPublicKey,
+    Keyring,
+    MemoryStatus,
+    check_mnemonic,
+    disable_core_dumps,
+    generate_mnemonic,
+    memory_status,
+    site_path,
+)
+
+DEFAULT_ALPHABET: Final = _DEFAULT_ALPHABET
+"""What `Keyring.password_text` writes with: A-Z, a-z, 0-9, `-` and `_`."""
 
 __all__ = [
+    "DEFAULT_ALPHABET",
     "DerivationPath",
     "Ed25519Key",
     "EncryptedData",
+    "ExtendedPrivateKey",
+    "ExtendedPublicKey",
     "Keyring",
+    "MemoryStatus",
     "Secp256k1Key",
     "aes_gcm_open",
     "aes_gcm_seal",
     "check_mnemonic",
+    "disable_core_dumps",
+    "ethereum_address",
     "generate_mnemonic",
+    "memory_status",
+    "parse_ssh_public_line",
+    "recover_public_key",
+    "site_path",
+    "ssh_fingerprint",
+    "ssh_public_line",
+    "verify_digest",
     "verify_ed25519",
+    "verify_schnorr",
 ]
-from alknet.openssh import *

@@ -4,6 +4,8 @@
 //! and a timestamp RFC 3339 (as msgspec does, so schemas agree); JSON in an extension of type 1 is put
 //! in as it stands. NaN, infinities, other extensions and other keys are refused.
 
+use base64_turbo::STANDARD;
+
 use super::event::Format;
 use super::json::{self, Number};
 use super::limits::Limits;
@@ -130,13 +132,9 @@ impl msgpack::Scanner<'_> {
 }
 
 fn base64(out: &mut Vec<u8>, content: &[u8]) {
-    use base64_turbo::STANDARD;
     let start = out.len();
     out.resize(start + STANDARD.encoded_len(content.len()), 0);
-    let written = STANDARD
-        .encode_slice(content, &mut out[start..])
-        .unwrap_or(0);
-    out.truncate(start + written);
+    let _ = STANDARD.encode_slice(content, &mut out[start..]);
 }
 
 pub(crate) fn json_to_msgpack(out: &mut Vec<u8>, raw: &[u8], limits: &Limits) -> Read<()> {

@@ -418,5 +418,6 @@ fn opened<'py>(
 }
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("DEFAULT_ALPHABET", DEFAULT_ALPHABET)?;
     module.add_class::<Keyring>()
 }

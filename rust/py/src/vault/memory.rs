@@ -17,26 +17,26 @@ struct MemoryStatus {
     /// Why some are not locked, in the system's words; None if all are.
     reason: Option<String>,
     /// Whether a crash may write this process, though not its secrets, to a core dump.
-    is_dumpable: bool,
+    dumpable: bool,
 }
 
 #[pymethods]
 impl MemoryStatus {
     /// Whether every secret is in locked memory.
     #[getter]
-    fn is_locked(&self) -> bool {
+    fn locked(&self) -> bool {
         self.locked_bytes == self.bytes
     }
 
     fn __repr__(&self) -> String {
         format!(
-            "MemoryStatus(bytes={}, locked_bytes={}, reason={}, is_dumpable={})",
+            "MemoryStatus(bytes={}, locked_bytes={}, reason={}, dumpable={})",
             self.bytes,
             self.locked_bytes,
             self.reason
                 .as_ref()
                 .map_or_else(|| "None".into(), |reason| format!("{reason:?}")),
-            if self.is_dumpable { "True" } else { "False" },
+            if self.dumpable { "True" } else { "False" },
         )
     }
 }
@@ -49,7 +49,7 @@ fn memory_status() -> MemoryStatus {
         bytes: status.bytes,
         locked_bytes: status.locked_bytes,
         reason: status.reason,
-        is_dumpable: process::is_dumpable(),
+        dumpable: process::is_dumpable(),
     }
 }
 
