@@ -200,25 +200,25 @@ pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Make the Python object of one event.
 #[inline]
-pub(super) fn object(py: Python<'_>, event: Event<'_>, names: &mut Names) -> PyResult<Py<PyAny>> {
-    let id = text(py, &event.id);
-    Ok(match event.body {
+pub(super) fn object(py: Python<'_>, event: &Event<'_>, names: &mut Names) -> PyResult<Py<PyAny>> {
+    let id = text(py, event.id)?;
+    Ok(match &event.body {
         Body::Requested(requested) => Py::new(
             py,
             CallRequested {
                 id,
-                operation: names.string(py, &requested.operation),
+                operation: names.string(py, requested.operation)?,
                 input: bytes(py, requested.input),
                 format: format_of(py, requested.input),
-                deadline_ms: or_none(py, requested.deadline_ms.map(|ms| number(py, ms))),
-                parent_id: or_none(py, requested.parent_id.map(|id| text(py, &id))),
-                auth_token: or_none(py, requested.auth_token.map(|token| text(py, &token))),
-                forwarded_for: or_none(py, requested.forwarded_for.map(|raw| bytes(py, raw))),
-                metadata: or_none(py, requested.metadata.map(|raw| bytes(py, raw))),
-                window: or_none(py, requested.window.map(|items| number(py, items))),
-                idle_timeout_ms: or_none(py, requested.idle_timeout_ms.map(|ms| number(py, ms))),
-                traceparent: or_none(py, requested.traceparent.map(|trace| text(py, &trace))),
-                hops: or_none(py, requested.hops.map(|hops| number(py, hops))),
+                deadline_ms: maybe_number(py, requested.deadline_ms),
+                parent_id: maybe_text(py, requested.parent_id)?,
+                auth_token: maybe_text(py, requested.auth_token)?,
+                forwarded_for: maybe_raw(py, requested.forwarded_for),
+                metadata: maybe_raw(py, requested.metadata),
+                window: maybe_number(py, requested.window),
+                idle_timeout_ms: maybe_number(py, requested.idle_timeout_ms),
+                traceparent: maybe_text(py, requested.traceparent)?,
+                hops: maybe_number(py, requested.hops),
             },
         )?
         .into_any(),
@@ -226,8 +226,8 @@ pub(super) fn object(py: Python<'_>, event: Event<'_>, names: &mut Names) -> PyR
             py,
             CallResponded {
                 id,
-                output: bytes(py, output),
-                format: format_of(py, output),
+                output: bytes(py, *output),
+                format: format_of(py, *output),
             },
         )?
         .into_any(),
@@ -237,27 +237,27 @@ pub(super) fn object(py: Python<'_>, event: Event<'_>, names: &mut Names) -> PyR
             py,
             CallFailed {
                 id,
-                code: names.string(py, &failed.code),
-                message: text(py, &failed.message),
+                code: names.string(py, failed.code)?,
+                message: text(py, failed.message)?,
                 retryable: PyBool::new(py, failed.retryable).to_owned().unbind(),
                 format: failed.details.map_or_else(
                     || format::name(py, Format::Json).clone().unbind(),
                     |details| format_of(py, details),
                 ),
-                details: or_none(py, failed.details.map(|raw| bytes(py, raw))),
+                details: maybe_raw(py, failed.details),
             },
         )?
         .into_any(),
         Body::Credit { items } => {
-            let items = number(py, items);
+            let items = number(py, *items);
             Py::new(py, CallCredit { id, items })?.into_any()
         }
         Body::Item { item } => Py::new(
             py,
             CallItem {
                 id,
-                item: bytes(py, item),
-                format: format_of(py, item),
+                item: bytes(py, *item),
+                format: format_of(py, *item),
             },
         )?
         .into_any(),
@@ -265,7 +265,7 @@ pub(super) fn object(py: Python<'_>, event: Event<'_>, names: &mut Names) -> PyR
         Body::Ping => Py::new(py, LinkPing { id })?.into_any(),
         Body::Pong => Py::new(py, LinkPong { id })?.into_any(),
         Body::Unknown { kind } => {
-            let r#type = text(py, &kind);
+            let r#type = text(py, *kind)?;
             Py::new(py, UnknownEvent { r#type, id })?.into_any()
         }
     })
@@ -277,8 +277,8 @@ fn plain(field: &str) -> &str {
 }
 
 #[inline]
-fn text(py: Python<'_>, text: &Text<'_>) -> Str {
-    PyString::new(py, text).unbind()
+fn text(py: Python<'_>, text: Text<'_>) -> PyResult<Str> {
+    PyString::from_bytes(py, &text.bytes()).map(Bound::unbind)
 }
 
 #[inline]
@@ -294,6 +294,21 @@ fn format_of(py: Python<'_>, raw: Raw<'_>) -> Str {
 #[inline]
 fn number(py: Python<'_>, value: u64) -> Int {
     PyInt::new(py, value).unbind()
+}
+
+#[inline]
+fn maybe_text(py: Python<'_>, given: Option<Text<'_>>) -> PyResult<Maybe> {
+    given.map_or_else(|| Ok(py.None()), |given| Ok(text(py, given)?.into_any()))
+}
+
+#[inline]
+fn maybe_raw(py: Python<'_>, given: Option<Raw<'_>>) -> Maybe {
+    or_none(py, given.map(|given| bytes(py, given)))
+}
+
+#[inline]
+fn maybe_number(py: Python<'_>, given: Option<u64>) -> Maybe {
+    or_none(py, given.map(|given| number(py, given)))
 }
 
 #[inline]

@@ -48,6 +48,24 @@ impl Scanner<'_> {
     #[inline]
     pub(super) fn unsigned_number(&mut self) -> Read<u64> {
         let start = self.at;
+        let mut value = 0;
+        while let Some(digit @ b'0'..=b'9') = self.peek()
+            && self.at - start < SAFE_DIGITS
+        {
+            value = value * 10 + u64::from(digit - b'0');
+            self.at += 1;
+        }
+        // A number that goes on, begins with a zero or is none: look at it from the beginning.
+        let goes_on = matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        if value != 0 && !goes_on && self.bytes[start] != b'0' {
+            return Ok(value);
+        }
+        self.at = start;
+        self.unusual_unsigned(start)
+    }
+
+    #[cold]
+    fn unusual_unsigned(&mut self, start: usize) -> Read<u64> {
         match self.peek() {
             Some(b'0'..=b'9') => {}
             Some(b'-') => return Err(Malformed::new(start, "must not be negative")),
@@ -58,16 +76,10 @@ impl Scanner<'_> {
             let reason = "expected an integer, found a number with a fraction or an exponent";
             return Err(Malformed::new(start, reason));
         }
-        let digits = &self.text.as_bytes()[start..self.at];
-        if shape.whole > SAFE_DIGITS {
-            return match self.integer(start)? {
-                Number::Unsigned(value) => Ok(value),
-                _ => Err(self.too_big(start)),
-            };
+        match self.integer(start)? {
+            Number::Unsigned(value) => Ok(value),
+            _ => Err(self.too_big(start)),
         }
-        Ok(digits
-            .iter()
-            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0')))
     }
 
     #[inline]
@@ -120,7 +132,7 @@ impl Scanner<'_> {
     }
 
     fn integer(&self, start: usize) -> Read<Number> {
-        let text = &self.text[start..self.at];
+        let text = self.number_text(start);
         if text.starts_with('-') {
             text.parse().map(Number::Negative)
         } else {
@@ -130,10 +142,15 @@ impl Scanner<'_> {
     }
 
     fn float(&self, start: usize) -> Read<f64> {
-        match self.text[start..self.at].parse::<f64>() {
+        match self.number_text(start).parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
             _ => Err(Malformed::new(start, "a number that no double can hold")),
         }
+    }
+
+    fn number_text(&self, start: usize) -> &str {
+        // Digits, signs, a point and an exponent: the shape has been checked.
+        str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default()
     }
 
     #[cold]
