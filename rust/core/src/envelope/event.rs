@@ -2,8 +2,9 @@
 
 use super::text::Text;
 
-/// How the bytes of an envelope or of a raw value are encoded.
+/// How the bytes of an envelope or of a raw value are encoded. A word wide: see [`Text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum Format {
     /// RFC 8259, UTF-8.
     Json,

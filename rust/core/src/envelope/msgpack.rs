@@ -146,7 +146,7 @@ impl<'a> Scanner<'a> {
             },
         };
         let text = self.text(length)?;
-        Ok(Text::validated(text, false))
+        Ok(Text::plain_of(text))
     }
 
     fn length8(&mut self) -> Read<usize> {

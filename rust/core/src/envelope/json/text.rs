@@ -13,7 +13,7 @@ impl<'a> Scanner<'a> {
         let start = self.at + 1;
         self.at = plain_run(self.bytes, start, &mut self.beyond_ascii);
         if self.bytes.get(self.at) == Some(&b'"') {
-            return self.close(start, false);
+            return self.close(start).map(Text::plain_of);
         }
         self.quoted_slowly(start)
     }
@@ -23,7 +23,7 @@ impl<'a> Scanner<'a> {
     fn quoted_slowly(&mut self, start: usize) -> Read<Text<'a>> {
         loop {
             match self.bytes.get(self.at) {
-                Some(b'"') => return self.close(start, true),
+                Some(b'"') => return self.close(start).map(Text::escaped_of),
                 Some(b'\\') => self.escape()?,
                 Some(control) => {
                     let reason = format!("control character 0x{control:02x} inside a string");
@@ -36,13 +36,13 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn close(&mut self, start: usize, escaped: bool) -> Read<Text<'a>> {
+    fn close(&mut self, start: usize) -> Read<&'a [u8]> {
         let content = &self.bytes[start..self.at];
         if content.len() > self.string_bytes {
             return Err(self.too_long(start - 1, content.len()));
         }
         self.at += 1;
-        Ok(Text::validated(content, escaped))
+        Ok(content)
     }
 
     #[cold]
