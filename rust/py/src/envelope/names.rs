@@ -10,7 +10,7 @@ const LONGEST: usize = 64;
 const SLOTS: usize = 128;
 
 /// A direct-mapped cache: bounded, and never wrong, because the text is compared.
-pub(super) struct Names(Vec<Option<(Box<[u8]>, Py<PyString>)>>);
+pub(super) struct Names(Vec<Option<(Box<[u8]>, Py<PyAny>)>>);
 
 impl Names {
     pub(super) fn new() -> Self {
@@ -18,10 +18,10 @@ impl Names {
     }
 
     #[inline]
-    pub(super) fn string(&mut self, py: Python<'_>, name: Text<'_>) -> PyResult<Py<PyString>> {
+    pub(super) fn string(&mut self, py: Python<'_>, name: Text<'_>) -> PyResult<Py<PyAny>> {
         let name = &*name.bytes();
         if name.len() > LONGEST {
-            return PyString::from_bytes(py, name).map(Bound::unbind);
+            return PyString::from_bytes(py, name).map(|string| string.into_any().unbind());
         }
         if self.0.is_empty() {
             self.0.resize_with(SLOTS, || None);
@@ -30,7 +30,7 @@ impl Names {
         match slot {
             Some((known, string)) if **known == *name => Ok(string.clone_ref(py)),
             _ => {
-                let string = PyString::from_bytes(py, name)?.unbind();
+                let string = PyString::from_bytes(py, name)?.into_any().unbind();
                 *slot = Some((name.into(), string.clone_ref(py)));
                 Ok(string)
             }
