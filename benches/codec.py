@@ -25,10 +25,9 @@ OPERATIONS = (
 
 
 class Input(msgspec.Struct):
+    """What `secrets/derive` takes."""
+
     path: str
-    label: str
-    version: int
-    export: bool
 
 
 class Payload(msgspec.Struct):
@@ -54,30 +53,30 @@ class Envelope(msgspec.Struct):
 
 
 def _request(encoder: Encoder, number: int, raw: bytes) -> None:
-    """One request of 307 bytes in JSON, as a client sends it to have something derived."""
+    """One request of 307 bytes in JSON: a nested call, with a deadline, traced."""
     encoder.requested(
         str(UUID(int=0x9B2E4F6A_1C3D_4E5F_8A7B << 48 | number)),
         "/" + OPERATIONS[number % len(OPERATIONS)],
         raw,
         deadline_ms=1_790_000_000_000 + number,
         parent_id=str(UUID(int=0x1F0E2D3C_4B5A_4697_8796 << 48 | number)),
+        traceparent=f"00-4bf92f3577b34da6a3ce929d0e0e4736-{number:016x}-01",
     )
 
 
 def _fields(event: Event, argument: Input) -> tuple[object, ...]:
     assert isinstance(event, CallRequested)
-    return (event.id, event.operation, event.deadline_ms, event.parent_id, argument)
+    header = (event.id, event.operation, event.deadline_ms, event.parent_id, event.traceparent)
+    return (*header, argument)
 
 
 def _peer_fields(envelope: Envelope) -> tuple[object, ...]:
     payload = envelope.payload
     header = (envelope.id, payload.operationId, payload.deadline, payload.parentRequestId)
-    return (*header, payload.input)
+    return (*header, payload.traceparent, payload.input)
 
 
-INPUT = Input(
-    path="m/74'/0'/0'/0'", label="identity of the first head node (A)", version=21, export=False
-)
+INPUT = Input(path="m/74'/0'/0'/0'")
 
 
 @row("envelope_decode", peer="msgspec Struct", goal=1.2)

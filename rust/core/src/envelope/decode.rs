@@ -1,21 +1,29 @@
 //! Bytes of one envelope in, one [`Event`] out.
 
-use super::event::{Body, Event, Format, Text};
+use super::event::{Body, Event, Format};
+use super::kind::Kind;
 use super::limits::Limits;
 use super::malformed::{InField, Malformed, quoted};
-use super::payload::{self, Fields};
+use super::payload::{self, Fields, each_key};
 use super::reader::{Read, Reader};
+use super::text::Text;
 use super::{json, msgpack};
 
-/// Read one envelope.
+/// Read one envelope into *event*, whose content is of no use after an error.
 ///
 /// # Errors
 /// [`Malformed`] for anything that is not exactly one well-formed envelope. Its size is the caller's
 /// business: see [`crate::frame`].
-pub fn decode<'a>(body: &'a [u8], format: Format, limits: &Limits) -> Result<Event<'a>, Malformed> {
+#[inline]
+pub fn decode<'a>(
+    body: &'a [u8],
+    format: Format,
+    limits: &Limits,
+    event: &mut Event<'a>,
+) -> Result<(), Malformed> {
     match format {
-        Format::Json => envelope(json::Scanner::new(body, limits)?),
-        Format::Msgpack => envelope(msgpack::Scanner::new(body, limits)),
+        Format::Json => envelope(&mut json::Scanner::new(body, limits), event),
+        Format::Msgpack => envelope(&mut msgpack::Scanner::new(body, limits), event),
     }
 }
 
@@ -24,17 +32,13 @@ pub fn decode<'a>(body: &'a [u8], format: Format, limits: &Limits) -> Result<Eve
 /// # Errors
 /// [`Malformed`], with the offset in *raw*.
 pub fn check(raw: &[u8], format: Format, limits: &Limits) -> Result<(), Malformed> {
+    fn one<'a>(mut reader: impl Reader<'a>) -> Read<()> {
+        reader.raw()?;
+        reader.finish()
+    }
     match format {
-        Format::Json => {
-            let mut scanner = json::Scanner::new(raw, limits)?;
-            scanner.raw()?;
-            scanner.finish()
-        }
-        Format::Msgpack => {
-            let mut scanner = msgpack::Scanner::new(raw, limits);
-            scanner.raw()?;
-            scanner.finish()
-        }
+        Format::Json => one(json::Scanner::new(raw, limits)),
+        Format::Msgpack => one(msgpack::Scanner::new(raw, limits)),
     }
 }
 
@@ -42,83 +46,78 @@ const TYPE: u32 = 1;
 const ID: u32 = 2;
 const PAYLOAD: u32 = 4;
 
-fn envelope<'a, R: Reader<'a>>(mut reader: R) -> Read<Event<'a>> {
+fn envelope<'a, R: Reader<'a>>(reader: &mut R, event: &mut Event<'a>) -> Read<()> {
     let start = reader.value_offset();
-    let mut map = reader.enter_map().in_field("envelope")?;
     let mut fields = Fields::new("");
-    let mut kind: Option<Text<'a>> = None;
-    let mut id: Option<Text<'a>> = None;
-    let mut payload = Payload::Missing;
-    while let Some((at, key)) = reader.next_key(&mut map).in_field("envelope")? {
-        match &*key {
-            "type" => {
-                fields.once(TYPE, at, "type")?;
-                kind = Some(reader.string().in_field("type")?);
-            }
-            "id" => {
-                fields.once(ID, at, "id")?;
-                id = Some(reader.string().in_field("id")?);
-            }
-            "payload" => {
-                fields.once(PAYLOAD, at, "payload")?;
-                payload = match &kind {
-                    Some(kind) => Payload::Read(payload::read(&mut reader, kind)?),
-                    None => {
-                        // The peer wrote the payload first. Validate it now, so that faults come out
-                        // in the order of the bytes, and read it again when its type is known.
-                        let offset = reader.value_offset();
-                        reader.pass_payload().in_field("payload")?;
-                        Payload::Deferred(offset)
-                    }
+    let mut kind = Kind::Unknown;
+    let mut name = Text::EMPTY;
+    // Where the payload is, if it came before its type was known.
+    let mut deferred = None;
+    let mut request_id = None;
+    each_key(reader, "envelope", |reader, field, key| {
+        match field {
+            b"type" => {
+                fields.once(TYPE, reader, "type")?;
+                name = reader.string().in_field("type")?;
+                kind = match name.plain() {
+                    Some(name) => Kind::of(name),
+                    None => Kind::of(name.to_str().as_bytes()),
                 };
             }
-            _ => fields.skip(&mut reader, at, key)?,
+            b"id" => {
+                fields.once(ID, reader, "id")?;
+                event.id = reader.string().in_field("id")?;
+            }
+            b"payload" => {
+                fields.once(PAYLOAD, reader, "payload")?;
+                if fields.has(TYPE) {
+                    request_id = payload::read(reader, kind, &mut event.body)?;
+                } else {
+                    // Validate it now, so that faults come out in the order of the bytes, and read
+                    // it again when its type is known.
+                    deferred = Some(reader.value_offset());
+                    reader.pass_payload().in_field("payload")?;
+                }
+            }
+            _ => fields.skip(reader, key)?,
         }
-    }
+        Ok(())
+    })?;
     reader.finish()?;
 
-    let Some(kind) = kind else {
+    if !fields.has(TYPE) {
         return Err(Malformed::new(start, "type: missing"));
-    };
-    let Some(id) = id else {
+    }
+    if !fields.has(ID) {
         return Err(Malformed::new(start, "id: missing"));
-    };
-    let (body, request_id) = match payload {
-        Payload::Read(read) => read,
-        Payload::Missing => (payload::absent::<R>(&kind, start)?, None),
-        Payload::Deferred(offset) => {
-            reader.seek(offset);
-            payload::read(&mut reader, &kind)?
-        }
-    };
-    let body = match body {
-        Body::Unknown { .. } => Body::Unknown { kind },
-        known => known,
-    };
-    Ok(Event {
-        id: one_id(id, request_id)?,
-        body,
-    })
-}
-
-enum Payload<'a> {
-    Missing,
-    Deferred(usize),
-    Read(payload::Read<'a>),
+    }
+    if let Some(offset) = deferred {
+        reader.seek(offset);
+        request_id = payload::read(reader, kind, &mut event.body)?;
+    } else if !fields.has(PAYLOAD) {
+        event.body = payload::absent(kind, R::FORMAT, start)?;
+    }
+    if kind == Kind::Unknown {
+        event.body = Body::Unknown { kind: name };
+    }
+    if let Some((offset, request_id)) = request_id {
+        older_id(event, offset, request_id)?;
+    }
+    Ok(())
 }
 
 /// The older dialect repeats the id in the payload, or has it only there.
-fn one_id<'a>(id: Text<'a>, request_id: Option<(usize, Text<'a>)>) -> Read<Text<'a>> {
-    match request_id {
-        None => Ok(id),
-        Some((_, request_id)) if id.is_empty() || id == request_id => Ok(request_id),
-        Some((at, request_id)) => Err(Malformed::new(
-            at,
-            format!(
-                "payload.requestId: {} is not the id of the envelope, {}",
-                quoted(&request_id),
-                quoted(&id)
-            ),
-        )),
+#[cold]
+fn older_id<'a>(event: &mut Event<'a>, offset: usize, request_id: Text<'a>) -> Read<()> {
+    if event.id.is_empty() {
+        event.id = request_id;
+    } else if event.id != request_id {
+        let reason = format!(
+            "payload.requestId: {} is not the id of the envelope, {}",
+            quoted(&request_id.to_str()),
+            quoted(&event.id.to_str())
+        );
+        return Err(Malformed::new(offset, reason));
     }
+    Ok(())
 }

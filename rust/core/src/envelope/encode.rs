@@ -214,13 +214,13 @@ fn write<W: Writer>(out: &mut W, event: &Event<'_>) -> Result<(), Malformed> {
         Body::Finished => "call.finished",
         Body::Ping => "link.ping",
         Body::Pong => "link.pong",
-        Body::Unknown { kind } => kind,
+        Body::Unknown { kind } => &kind.to_str(),
     };
     out.open_map(3);
     out.key("type");
-    out.string(kind);
+    out.string(kind.as_bytes());
     out.key("id");
-    out.string(&event.id);
+    out.string(&event.id.bytes());
     out.key("payload");
     match &event.body {
         Body::Requested(requested) => write_requested(out, requested)?,
@@ -258,9 +258,9 @@ fn write_requested<W: Writer>(out: &mut W, requested: &Requested<'_>) -> Result<
         ("hops", requested.hops),
     ];
     let texts = [
-        ("parentRequestId", &requested.parent_id),
-        ("auth_token", &requested.auth_token),
-        ("traceparent", &requested.traceparent),
+        ("parentRequestId", requested.parent_id),
+        ("auth_token", requested.auth_token),
+        ("traceparent", requested.traceparent),
     ];
     let raws = [
         ("forwarded_for", requested.forwarded_for),
@@ -272,7 +272,7 @@ fn write_requested<W: Writer>(out: &mut W, requested: &Requested<'_>) -> Result<
             + raws.iter().filter(|(_, raw)| raw.is_some()).count(),
     );
     out.key("operationId");
-    out.string(&requested.operation);
+    out.string(&requested.operation.bytes());
     for (name, value) in numbers {
         if let Some(value) = value {
             out.key(name);
@@ -282,7 +282,7 @@ fn write_requested<W: Writer>(out: &mut W, requested: &Requested<'_>) -> Result<
     for (name, text) in texts {
         if let Some(text) = text {
             out.key(name);
-            out.string(text);
+            out.string(&text.bytes());
         }
     }
     for (name, raw) in raws {
@@ -300,9 +300,9 @@ fn write_requested<W: Writer>(out: &mut W, requested: &Requested<'_>) -> Result<
 fn write_failed<W: Writer>(out: &mut W, failed: &Failed<'_>) -> Result<(), Malformed> {
     out.open_map(3 + usize::from(failed.details.is_some()));
     out.key("code");
-    out.string(&failed.code);
+    out.string(&failed.code.bytes());
     out.key("message");
-    out.string(&failed.message);
+    out.string(&failed.message.bytes());
     out.key("retryable");
     out.boolean(failed.retryable);
     if let Some(details) = failed.details {

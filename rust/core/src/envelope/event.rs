@@ -1,12 +1,10 @@
 //! What one envelope says, borrowed from its bytes.
 
-use std::borrow::Cow;
+use super::text::Text;
 
-/// Text of a header field: borrowed unless the peer escaped it.
-pub type Text<'a> = Cow<'a, str>;
-
-/// How the bytes of an envelope or of a raw value are encoded.
+/// How the bytes of an envelope or of a raw value are encoded. A word wide: see [`Text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum Format {
     /// RFC 8259, UTF-8.
     Json,
@@ -26,19 +24,27 @@ impl Format {
 
     /// A map with nothing in it.
     #[must_use]
-    pub const fn empty_map(self) -> &'static [u8] {
-        match self {
+    pub const fn empty_map(self) -> Raw<'static> {
+        let bytes: &[u8] = match self {
             Self::Json => b"{}",
             Self::Msgpack => &[0x80],
+        };
+        Raw {
+            bytes,
+            format: self,
         }
     }
 
     /// The value that stands for nothing.
     #[must_use]
-    pub const fn null(self) -> &'static [u8] {
-        match self {
+    pub const fn null(self) -> Raw<'static> {
+        let bytes: &[u8] = match self {
             Self::Json => b"null",
             Self::Msgpack => &[0xc0],
+        };
+        Raw {
+            bytes,
+            format: self,
         }
     }
 }
@@ -53,7 +59,7 @@ pub struct Raw<'a> {
 }
 
 /// One envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// The call (or ping) that this belongs to.
     pub id: Text<'a>,
@@ -61,8 +67,16 @@ pub struct Event<'a> {
     pub body: Body<'a>,
 }
 
+impl Event<'_> {
+    /// A place for [`super::decode`] to put an event.
+    pub const NONE: Event<'static> = Event {
+        id: Text::EMPTY,
+        body: Body::Completed,
+    };
+}
+
 /// What is said, by `type`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// `call.requested`: please carry out an operation.
     Requested(Requested<'a>),
@@ -101,7 +115,7 @@ pub enum Body<'a> {
 }
 
 /// `call.requested`. All raw fields are in the format of `input`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requested<'a> {
     /// `/{node}/{service}/{operation}`.
     pub operation: Text<'a>,
@@ -127,8 +141,28 @@ pub struct Requested<'a> {
     pub hops: Option<u64>,
 }
 
+impl<'a> Requested<'a> {
+    /// A request with nothing but what it must have.
+    #[must_use]
+    pub const fn new(operation: Text<'a>, input: Raw<'a>) -> Self {
+        Self {
+            operation,
+            input,
+            deadline_ms: None,
+            parent_id: None,
+            auth_token: None,
+            forwarded_for: None,
+            metadata: None,
+            window: None,
+            idle_timeout_ms: None,
+            traceparent: None,
+            hops: None,
+        }
+    }
+}
+
 /// `call.error`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed<'a> {
     /// What a program branches on, such as `NOT_FOUND`.
     pub code: Text<'a>,

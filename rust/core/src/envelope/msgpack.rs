@@ -1,18 +1,20 @@
 //! msgpack, read in place. An extension of type 1 holds JSON text where a raw value may stand.
 
-use super::event::{Format, Raw, Text};
+use super::ascii::is_ascii;
+use super::event::{Format, Raw};
 use super::limits::Limits;
 use super::malformed::Malformed;
 use super::reader::{Read, Reader};
+use super::text::Text;
 
 /// The extension type that holds JSON text.
 pub(crate) const JSON_EXTENSION: i8 = 1;
 
 /// A position in msgpack bytes.
-#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    key_at: usize,
     limits: Limits,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Scanner<'a> {
         Self {
             bytes,
             at: 0,
+            key_at: 0,
             limits: *limits,
         }
     }
@@ -124,6 +127,28 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Read a string; short ones, which most are, without the detour over `item`.
+    #[inline(always)]
+    fn string_or(&mut self, what: &str) -> Read<Text<'a>> {
+        let start = self.at;
+        let length = match self.bytes[start..] {
+            [marker @ 0xa0..=0xbf, ..] => {
+                self.at += 1;
+                usize::from(marker & 0x1f)
+            }
+            [0xd9, length, ..] => {
+                self.at += 2;
+                usize::from(length)
+            }
+            _ => match self.item()? {
+                Item::String(length) => length,
+                _ => return Err(self.expected(what, start)),
+            },
+        };
+        let text = self.text(length)?;
+        Ok(Text::plain_of(text))
+    }
+
     fn length8(&mut self) -> Read<usize> {
         Ok(usize::from(u8::from_be_bytes(self.fixed()?)))
     }
@@ -142,7 +167,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Step over *length* bytes of a string, a binary or an extension.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn content(&mut self, length: usize) -> Read<&'a [u8]> {
         if length > self.limits.string_bytes {
             let reason = format!(
@@ -160,35 +185,52 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    #[inline]
-    pub(crate) fn text(&mut self, length: usize) -> Read<&'a str> {
+    #[inline(always)]
+    pub(crate) fn text(&mut self, length: usize) -> Read<&'a [u8]> {
         let start = self.at;
         let content = self.content(length)?;
-        simdutf8::basic::from_utf8(content).map_err(|_| not_utf8(content, start))
+        if !is_ascii(content) {
+            check_utf8(content, start)?;
+        }
+        Ok(content)
     }
 
-    /// Validate one value, not more than *levels* of maps and arrays deep.
-    fn value(&mut self, levels: usize) -> Read<()> {
-        let start = self.at;
-        match self.item()? {
-            Item::Nil
-            | Item::Boolean(_)
-            | Item::Unsigned(_)
-            | Item::Negative(_)
-            | Item::Float(_) => {}
-            Item::String(length) => drop(self.text(length)?),
-            Item::Binary(length) | Item::Extension(_, length) => drop(self.content(length)?),
-            Item::Array(count) => {
-                let levels = self.deeper(levels, start)?;
-                for _ in 0..count {
-                    self.value(levels)?;
+    /// Validate so many values, one after the other, not more than *levels* of maps and arrays deep.
+    ///
+    /// A loop over the scalars of a container, and recursion for what is in it; a count that no input
+    /// can fill ends with the input.
+    fn values(&mut self, count: usize, levels: usize) -> Read<()> {
+        for _ in 0..count {
+            let start = self.at;
+            // The commonest first, without the detour over `item`.
+            match self.bytes.get(start) {
+                Some(0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff) => {
+                    self.at += 1;
+                    continue;
                 }
+                Some(marker @ 0xa0..=0xbf) => {
+                    self.at += 1;
+                    self.text(usize::from(marker & 0x1f))?;
+                    continue;
+                }
+                _ => {}
             }
-            Item::Map(count) => {
-                let levels = self.deeper(levels, start)?;
-                for _ in 0..count {
-                    self.value(levels)?;
-                    self.value(levels)?;
+            match self.item()? {
+                Item::Nil
+                | Item::Boolean(_)
+                | Item::Unsigned(_)
+                | Item::Negative(_)
+                | Item::Float(_) => {}
+                Item::String(length) => drop(self.text(length)?),
+                Item::Binary(length) | Item::Extension(_, length) => drop(self.content(length)?),
+                Item::Array(count) => {
+                    let levels = self.deeper(levels, start)?;
+                    self.values(count, levels)?;
+                }
+                Item::Map(count) => {
+                    let levels = self.deeper(levels, start)?;
+                    self.values(count, levels)?;
+                    self.values(count, levels)?;
                 }
             }
         }
@@ -233,7 +275,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
 
     const FORMAT: Format = Format::Msgpack;
 
-    #[inline]
+    #[inline(always)]
     fn value_offset(&mut self) -> usize {
         self.at
     }
@@ -242,7 +284,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
         self.at = offset;
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter_map(&mut self) -> Read<usize> {
         let start = self.at;
         match self.item()? {
@@ -251,33 +293,31 @@ impl<'a> Reader<'a> for Scanner<'a> {
         }
     }
 
-    #[inline]
-    fn next_key(&mut self, left: &mut usize) -> Read<Option<(usize, Text<'a>)>> {
+    #[inline(always)]
+    fn next_key(&mut self, left: &mut usize) -> Read<Option<Text<'a>>> {
         let Some(fewer) = left.checked_sub(1) else {
             return Ok(None);
         };
         *left = fewer;
-        let start = self.at;
-        match self.item()? {
-            Item::String(length) => Ok(Some((start, Text::Borrowed(self.text(length)?)))),
-            _ => Err(self.expected("a key that is a string", start)),
-        }
+        self.key_at = self.at;
+        self.string_or("a key that is a string").map(Some)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn key_offset(&self) -> usize {
+        self.key_at
+    }
+
+    #[inline(always)]
     fn take_null(&mut self) -> Read<bool> {
         let is_null = self.bytes.get(self.at) == Some(&0xc0);
         self.at += usize::from(is_null);
         Ok(is_null)
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Read<Text<'a>> {
-        let start = self.at;
-        match self.item()? {
-            Item::String(length) => self.text(length).map(Text::Borrowed),
-            _ => Err(self.expected("a string", start)),
-        }
+        self.string_or("a string")
     }
 
     #[inline]
@@ -298,7 +338,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn raw(&mut self) -> Read<Raw<'a>> {
         let start = self.at;
         if let Some(0xc7..=0xc9 | 0xd4..=0xd8) = self.bytes.get(start)
@@ -314,7 +354,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
             });
         }
         self.at = start;
-        self.value(self.limits.depth)?;
+        self.values(1, self.limits.depth)?;
         Ok(Raw {
             bytes: &self.bytes[start..self.at],
             format: Format::Msgpack,
@@ -322,7 +362,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
     }
 
     fn pass_payload(&mut self) -> Read<()> {
-        self.value(self.limits.depth + 1)
+        self.values(1, self.limits.depth + 1)
     }
 
     #[inline]
@@ -336,11 +376,10 @@ impl<'a> Reader<'a> for Scanner<'a> {
     }
 }
 
-#[cold]
-fn not_utf8(content: &[u8], start: usize) -> Malformed {
-    let valid = match simdutf8::compat::from_utf8(content) {
-        Ok(_) => 0,
-        Err(fault) => fault.valid_up_to(),
-    };
-    Malformed::new(start + valid, "invalid UTF-8")
+#[inline(never)]
+fn check_utf8(content: &[u8], start: usize) -> Read<()> {
+    match simdutf8::compat::from_utf8(content) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(Malformed::new(start + fault.valid_up_to(), "invalid UTF-8")),
+    }
 }

@@ -1,12 +1,16 @@
 //! What the header decoder asks of a format. Two formats, one decoder: see `json` and `msgpack`.
 
-use super::event::{Format, Raw, Text};
+use super::event::{Format, Raw};
 use super::malformed::Malformed;
+use super::text::Text;
 
 pub(crate) type Read<T> = Result<T, Malformed>;
 
 /// A position in the bytes of one envelope.
-pub(crate) trait Reader<'a>: Clone {
+///
+/// Where a value is expected and something else stands there, the offset of the error is that of
+/// what stands there.
+pub(crate) trait Reader<'a> {
     /// What is left to say about a map that is being read.
     type Map;
 
@@ -18,8 +22,10 @@ pub(crate) trait Reader<'a>: Clone {
     fn seek(&mut self, offset: usize);
     /// Begin a map; anything else is refused.
     fn enter_map(&mut self) -> Read<Self::Map>;
-    /// The next key and its offset, or nothing at the end of the map.
-    fn next_key(&mut self, map: &mut Self::Map) -> Read<Option<(usize, Text<'a>)>>;
+    /// The next key, or nothing at the end of the map.
+    fn next_key(&mut self, map: &mut Self::Map) -> Read<Option<Text<'a>>>;
+    /// Where the key that was read last begins.
+    fn key_offset(&self) -> usize;
     /// Step over a null if one stands here.
     fn take_null(&mut self) -> Read<bool>;
     fn string(&mut self) -> Read<Text<'a>>;

@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::malformed::Malformed;
 use super::msgpack::{self, Item, JSON_EXTENSION};
 use super::reader::{Read, Reader};
+use super::text::Text;
 use super::timestamp;
 use super::writer::{Json, Msgpack, Writer};
 
@@ -106,7 +107,7 @@ impl msgpack::Scanner<'_> {
                 let content = self.content(length)?;
                 let text = timestamp::rfc3339(content)
                     .ok_or_else(|| Malformed::new(start, "not a msgpack timestamp"))?;
-                json::write_string(out, &text);
+                json::write_string(out, text.as_bytes());
             }
             Item::Extension(kind, _) => {
                 let reason = format!("an extension of type {kind} has no form in JSON");
@@ -120,8 +121,12 @@ impl msgpack::Scanner<'_> {
         let start = self.offset();
         match self.item()? {
             Item::String(length) => json::write_string(out, self.text(length)?),
-            Item::Unsigned(value) => json::write_string(out, itoa::Buffer::new().format(value)),
-            Item::Negative(value) => json::write_string(out, itoa::Buffer::new().format(value)),
+            Item::Unsigned(value) => {
+                json::write_string(out, itoa::Buffer::new().format(value).as_bytes())
+            }
+            Item::Negative(value) => {
+                json::write_string(out, itoa::Buffer::new().format(value).as_bytes())
+            }
             other => {
                 let reason = format!("{} as a key has no form in JSON", other.name());
                 return Err(Malformed::new(start, reason));
@@ -141,14 +146,20 @@ pub(crate) fn json_to_msgpack(out: &mut Vec<u8>, raw: &[u8], limits: &Limits) ->
     // msgpack wants the number of items before the first: count them all in a first walk, which
     // validates too, and say them in a second.
     let mut counts = Vec::new();
-    let mut scanner = json::Scanner::new(raw, limits)?;
+    let mut scanner = json::Scanner::new(raw, limits);
     scanner.count(&mut counts, limits.depth)?;
     scanner.finish()?;
-    let mut again = json::Scanner::new(raw, limits)?;
+    let mut again = json::Scanner::new(raw, limits);
     again.say_as_msgpack(out, &mut counts.into_iter())
 }
 
-impl json::Scanner<'_> {
+/// What comes next in a map or an array; its value follows.
+enum Entry<'a> {
+    Key(Text<'a>),
+    Item,
+}
+
+impl<'a> json::Scanner<'a> {
     /// Note how many items each map and array has, in the order in which they open.
     fn count(&mut self, counts: &mut Vec<usize>, levels: usize) -> Read<()> {
         self.space();
@@ -167,11 +178,11 @@ impl json::Scanner<'_> {
     }
 
     /// The next item of an array, or the next key of a map.
-    fn next_entry(&mut self, open: u8, first: &mut bool) -> Read<Option<Option<json::Span>>> {
+    fn next_entry(&mut self, open: u8, first: &mut bool) -> Read<Option<Entry<'a>>> {
         if open == b'{' {
-            Ok(self.key_span(first)?.map(Some))
+            Ok(self.key(first)?.map(Entry::Key))
         } else {
-            Ok(self.next_item(first)?.then_some(None))
+            Ok(self.next_item(first)?.then_some(Entry::Item))
         }
     }
 
@@ -191,14 +202,14 @@ impl json::Scanner<'_> {
                     Msgpack(out).array(count);
                 }
                 let mut first = true;
-                while let Some(key) = self.next_entry(open, &mut first)? {
-                    if let Some(key) = key {
-                        Msgpack(out).string(&self.text_of(&key));
+                while let Some(entry) = self.next_entry(open, &mut first)? {
+                    if let Entry::Key(key) = entry {
+                        Msgpack(out).string(&key.bytes());
                     }
                     self.say_as_msgpack(out, counts)?;
                 }
             }
-            Some(b'"') => Msgpack(out).string(&self.string()?),
+            Some(b'"') => Msgpack(out).string(&self.string()?.bytes()),
             Some(b't' | b'f') => {
                 let value = self.boolean()?;
                 Msgpack(out).boolean(value);

@@ -13,7 +13,7 @@ pub(crate) trait Writer {
     /// A key; its value must follow.
     fn key(&mut self, name: &str);
     fn close_map(&mut self);
-    fn string(&mut self, text: &str);
+    fn string(&mut self, text: &[u8]);
     fn unsigned(&mut self, value: u64);
     fn boolean(&mut self, value: bool);
     /// A raw value, brought into this format if it is in the other.
@@ -44,7 +44,7 @@ impl Writer for Json<'_> {
         self.0.push(b'}');
     }
 
-    fn string(&mut self, text: &str) {
+    fn string(&mut self, text: &[u8]) {
         json::write_string(self.0, text);
     }
 
@@ -139,13 +139,13 @@ impl Writer for Msgpack<'_> {
 
     #[inline]
     fn key(&mut self, name: &str) {
-        self.string(name);
+        self.string(name.as_bytes());
     }
 
     fn close_map(&mut self) {}
 
     #[inline]
-    fn string(&mut self, text: &str) {
+    fn string(&mut self, text: &[u8]) {
         if let Ok(short) = u8::try_from(text.len()) {
             match short {
                 0..=31 => self.0.push(0xa0 | short),
@@ -156,7 +156,7 @@ impl Writer for Msgpack<'_> {
         } else {
             self.marker(0xdb, &length32(text.len()));
         }
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.extend_from_slice(text);
     }
 
     fn unsigned(&mut self, value: u64) {

@@ -1,6 +1,6 @@
 //! `Decoder`: bytes in, events out.
 
-use alknet_core::envelope::{self, Format, Limits, Malformed};
+use alknet_core::envelope::{self, Event, Format, Limits, Malformed};
 use alknet_core::frame::{BadFrame, Splitter};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -119,8 +119,9 @@ impl Decoder {
             failure,
         } = self;
         let mut one = |body: &[u8]| {
-            let event = envelope::decode(body, *format, limits).map_err(Failure::Envelope)?;
-            events::object(py, event, names).map_err(Failure::Python)
+            let mut event = Event::NONE;
+            envelope::decode(body, *format, limits, &mut event).map_err(Failure::Envelope)?;
+            events::object(py, &event, names).map_err(Failure::Python)
         };
         let Some(splitter) = splitter else {
             let (size, limit) = (data.len(), limits.frame_bytes);

@@ -113,9 +113,10 @@ impl Encoder {
         details: Option<&[u8]>,
         details_format: Option<FormatName>,
     ) -> PyResult<usize> {
+        let message = message.to_string_lossy();
         let body = Body::Failed(Failed {
             code: text(code, "code")?,
-            message: message.to_string_lossy(),
+            message: Text::from(&*message),
             retryable,
             details: details.map(|details| self.raw(details, details_format)),
         });
@@ -201,7 +202,7 @@ impl Encoder {
 
 /// Python's text, which may hold halves of characters that UTF-8 cannot.
 fn text<'a>(given: &'a Bound<'_, PyString>, name: &str) -> PyResult<Text<'a>> {
-    given.to_str().map(Text::Borrowed).map_err(|_| {
+    given.to_str().map(Text::from).map_err(|_| {
         let message = format!("{name} holds a lone surrogate, which no UTF-8 text can");
         errors::raise("LocalProtocolError", &message, None)
     })

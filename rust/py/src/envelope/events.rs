@@ -1,101 +1,43 @@
-//! The event classes: frozen values whose attributes are plain members, so that reading one costs
-//! what reading a slot costs.
+//! The event classes, and how an event of the core becomes an object of one of them.
 //!
 //! Every field is made when the event is made. Attributes that make themselves on first access were
-//! weighed and dropped: a program reads nearly all of them, and a member is several times cheaper to
+//! weighed and dropped: a program reads nearly all of them, and a slot is several times cheaper to
 //! read than a method is to call.
 
 use alknet_core::envelope::{Body, Event, Format, Raw, Text};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyType};
 
 use super::format;
 use super::names::Names;
+use super::record::{self, Field, Kind, Record};
 
-type Str = Py<PyString>;
-type Bytes = Py<PyBytes>;
-type Int = Py<PyInt>;
-/// A value of its type, or None. Kept as any object, because only a plain object can be a member.
-type Maybe = Py<PyAny>;
-
-/// Makes the classes: construction by keyword, `__match_args__`, equality and a repr that shows what
-/// identifies the event and nothing that a log should not have.
+/// Declares a class: its doc, and the name and kind of each field; `shown` marks what `repr` shows.
 macro_rules! event {
-    (
-        $(#[$doc:meta])*
-        $name:ident($($field:ident: $kind:ident $(= $default:tt)?),*) shows $($shown:ident)*
-    ) => {
-        $(#[$doc])*
-        #[pyclass(frozen, module = "alknet._core.envelope")]
-        pub(super) struct $name {
-            $(#[pyo3(get)] $field: event!(@member $kind),)*
-        }
+    ($(#[doc = $doc:literal])* $class:ident { $($name:literal $kind:ident $($shown:ident)?),* $(,)? }) => {
+        struct $class;
 
-        #[pymethods]
-        impl $name {
-            #[new]
-            #[pyo3(signature = ($($field $(= $default)?),*))]
-            #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // as many as the wire has fields
-            fn new(py: Python<'_>, $($field: event!(@argument $kind)),*) -> PyResult<Self> {
-                let _ = py;
-                Ok(Self { $($field: event!(@keep $kind py $field),)* })
-            }
+        impl Record for $class {
+            const NAME: &'static std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(
+                concat!("alknet._core.envelope.", stringify!($class), "\0").as_bytes(),
+            ) {
+                Ok(name) => name,
+                Err(_) => panic!("a name has no nul byte"),
+            };
+            const DOC: &'static str = concat!($($doc, "\n"),*);
+            const FIELDS: &'static [Field] = &[$(
+                Field { name: $name, kind: Kind::$kind, shown: event!(@shown $($shown)?) }
+            ),*];
 
-            #[classattr]
-            fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
-                PyTuple::new(py, [$(plain(stringify!($field))),*])
-            }
-
-            fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-                let Ok(other) = other.cast::<Self>() else {
-                    return Ok(false);
-                };
-                let other = other.get();
-                $(
-                    if !self.$field.bind(py).as_any().eq(other.$field.bind(py))? {
-                        return Ok(false);
-                    }
-                )*
-                Ok(true)
-            }
-
-            fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-                let shown: &[(&str, &Bound<'_, PyAny>)] = &[
-                    $((plain(stringify!($shown)), self.$shown.bind(py).as_any())),*
-                ];
-                let mut parts = Vec::with_capacity(shown.len());
-                for (name, value) in shown {
-                    parts.push(format!("{name}={}", value.repr()?));
-                }
-                Ok(format!("{}({})", stringify!($name), parts.join(", ")))
+            fn class() -> &'static PyOnceLock<Py<PyType>> {
+                static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+                &CLASS
             }
         }
     };
-
-    (@member text) => { Str };
-    (@member raw) => { Bytes };
-    (@member format) => { Str };
-    (@member number) => { Int };
-    (@member claim) => { Py<PyBool> };
-    (@member maybe_text) => { Maybe };
-    (@member maybe_raw) => { Maybe };
-    (@member maybe_number) => { Maybe };
-
-    (@argument text) => { Str };
-    (@argument raw) => { Bytes };
-    (@argument format) => { &str };
-    (@argument number) => { Int };
-    (@argument claim) => { bool };
-    (@argument maybe_text) => { Option<Str> };
-    (@argument maybe_raw) => { Option<Bytes> };
-    (@argument maybe_number) => { Option<Int> };
-
-    (@keep format $py:ident $field:ident) => { format::name($py, format::parse($field)?).clone().unbind() };
-    (@keep claim $py:ident $field:ident) => { PyBool::new($py, $field).to_owned().unbind() };
-    (@keep maybe_text $py:ident $field:ident) => { or_none($py, $field) };
-    (@keep maybe_raw $py:ident $field:ident) => { or_none($py, $field) };
-    (@keep maybe_number $py:ident $field:ident) => { or_none($py, $field) };
-    (@keep $plain:ident $py:ident $field:ident) => { $field };
+    (@shown shown) => { true };
+    (@shown) => { false };
 }
 
 event! {
@@ -103,200 +45,190 @@ event! {
     ///
     /// `input`, `forwarded_for` and `metadata` are the exact bytes of one value each, encoded in
     /// `format`. `deadline_ms` is in Unix milliseconds.
-    CallRequested(
-        id: text,
-        operation: text,
-        input: raw,
-        format: format = "json",
-        deadline_ms: maybe_number = None,
-        parent_id: maybe_text = None,
-        auth_token: maybe_text = None,
-        forwarded_for: maybe_raw = None,
-        metadata: maybe_raw = None,
-        window: maybe_number = None,
-        idle_timeout_ms: maybe_number = None,
-        traceparent: maybe_text = None,
-        hops: maybe_number = None
-    ) shows id operation
+    CallRequested {
+        c"id" Text shown,
+        c"operation" Text shown,
+        c"input" Raw,
+        c"format" Format,
+        c"deadline_ms" MaybeNumber,
+        c"parent_id" MaybeText,
+        c"auth_token" MaybeText,
+        c"forwarded_for" MaybeRaw,
+        c"metadata" MaybeRaw,
+        c"window" MaybeNumber,
+        c"idle_timeout_ms" MaybeNumber,
+        c"traceparent" MaybeText,
+        c"hops" MaybeNumber,
+    }
 }
 event! {
     /// `call.responded`: the answer, or one item of a subscription.
-    CallResponded(id: text, output: raw, format: format = "json") shows id
+    CallResponded { c"id" Text shown, c"output" Raw, c"format" Format }
 }
 event! {
     /// `call.completed`: no more answers will come.
-    CallCompleted(id: text) shows id
+    CallCompleted { c"id" Text shown }
 }
 event! {
     /// `call.aborted`: one side ended the call on purpose.
-    CallAborted(id: text) shows id
+    CallAborted { c"id" Text shown }
 }
 event! {
     /// `call.error`: there is no answer, and this is why.
-    CallFailed(
-        id: text,
-        code: text,
-        message: text,
-        retryable: claim = false,
-        details: maybe_raw = None,
-        format: format = "json"
-    ) shows id code message retryable
+    CallFailed {
+        c"id" Text shown,
+        c"code" Text shown,
+        c"message" Text shown,
+        c"retryable" Claim shown,
+        c"details" MaybeRaw,
+        c"format" Format,
+    }
 }
 event! {
     /// `call.credit`: so many more items may be sent.
-    CallCredit(id: text, items: number) shows id items
+    CallCredit { c"id" Text shown, c"items" Number shown }
 }
 event! {
     /// `call.item`: one item of an upload.
-    CallItem(id: text, item: raw, format: format = "json") shows id
+    CallItem { c"id" Text shown, c"item" Raw, c"format" Format }
 }
 event! {
     /// `call.finished`: the caller will send no more items.
-    CallFinished(id: text) shows id
+    CallFinished { c"id" Text shown }
 }
 event! {
     /// `link.ping`: are you there?
-    LinkPing(id: text) shows id
+    LinkPing { c"id" Text shown }
 }
 event! {
     /// `link.pong`: I am.
-    LinkPong(id: text) shows id
+    LinkPong { c"id" Text shown }
 }
 event! {
     /// An envelope of a type that this version does not know. Its payload was checked and dropped.
-    UnknownEvent(r#type: text, id: text) shows r#type id
+    UnknownEvent { c"type" Text shown, c"id" Text shown }
 }
 
 pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<CallRequested>()?;
-    module.add_class::<CallResponded>()?;
-    module.add_class::<CallCompleted>()?;
-    module.add_class::<CallAborted>()?;
-    module.add_class::<CallFailed>()?;
-    module.add_class::<CallCredit>()?;
-    module.add_class::<CallItem>()?;
-    module.add_class::<CallFinished>()?;
-    module.add_class::<LinkPing>()?;
-    module.add_class::<LinkPong>()?;
-    module.add_class::<UnknownEvent>()?;
-    let py = module.py();
-    let mut any = py.get_type::<CallRequested>().into_any();
+    record::add::<CallRequested>(module)?;
+    record::add::<CallResponded>(module)?;
+    record::add::<CallCompleted>(module)?;
+    record::add::<CallAborted>(module)?;
+    record::add::<CallFailed>(module)?;
+    record::add::<CallCredit>(module)?;
+    record::add::<CallItem>(module)?;
+    record::add::<CallFinished>(module)?;
+    record::add::<LinkPing>(module)?;
+    record::add::<LinkPong>(module)?;
+    record::add::<UnknownEvent>(module)?;
+    let mut any = module.getattr("CallRequested")?;
     for class in [
-        py.get_type::<CallResponded>(),
-        py.get_type::<CallCompleted>(),
-        py.get_type::<CallAborted>(),
-        py.get_type::<CallFailed>(),
-        py.get_type::<CallCredit>(),
-        py.get_type::<CallItem>(),
-        py.get_type::<CallFinished>(),
-        py.get_type::<LinkPing>(),
-        py.get_type::<LinkPong>(),
-        py.get_type::<UnknownEvent>(),
+        "CallResponded",
+        "CallCompleted",
+        "CallAborted",
+        "CallFailed",
+        "CallCredit",
+        "CallItem",
+        "CallFinished",
+        "LinkPing",
+        "LinkPong",
+        "UnknownEvent",
     ] {
-        any = any.bitor(class)?;
+        any = any.bitor(module.getattr(class)?)?;
     }
     module.add("Event", any)
 }
 
 /// Make the Python object of one event.
 #[inline]
-pub(super) fn object(py: Python<'_>, event: Event<'_>, names: &mut Names) -> PyResult<Py<PyAny>> {
-    let id = text(py, &event.id);
-    Ok(match event.body {
-        Body::Requested(requested) => Py::new(
+pub(super) fn object(py: Python<'_>, event: &Event<'_>, names: &mut Names) -> PyResult<Py<PyAny>> {
+    let id = text(py, event.id)?;
+    match &event.body {
+        Body::Requested(requested) => record::make::<CallRequested, _>(
             py,
-            CallRequested {
+            [
                 id,
-                operation: names.string(py, &requested.operation),
-                input: bytes(py, requested.input),
-                format: format_of(py, requested.input),
-                deadline_ms: or_none(py, requested.deadline_ms.map(|ms| number(py, ms))),
-                parent_id: or_none(py, requested.parent_id.map(|id| text(py, &id))),
-                auth_token: or_none(py, requested.auth_token.map(|token| text(py, &token))),
-                forwarded_for: or_none(py, requested.forwarded_for.map(|raw| bytes(py, raw))),
-                metadata: or_none(py, requested.metadata.map(|raw| bytes(py, raw))),
-                window: or_none(py, requested.window.map(|items| number(py, items))),
-                idle_timeout_ms: or_none(py, requested.idle_timeout_ms.map(|ms| number(py, ms))),
-                traceparent: or_none(py, requested.traceparent.map(|trace| text(py, &trace))),
-                hops: or_none(py, requested.hops.map(|hops| number(py, hops))),
-            },
-        )?
-        .into_any(),
-        Body::Responded { output } => Py::new(
-            py,
-            CallResponded {
-                id,
-                output: bytes(py, output),
-                format: format_of(py, output),
-            },
-        )?
-        .into_any(),
-        Body::Completed => Py::new(py, CallCompleted { id })?.into_any(),
-        Body::Aborted => Py::new(py, CallAborted { id })?.into_any(),
-        Body::Failed(failed) => Py::new(
-            py,
-            CallFailed {
-                id,
-                code: names.string(py, &failed.code),
-                message: text(py, &failed.message),
-                retryable: PyBool::new(py, failed.retryable).to_owned().unbind(),
-                format: failed.details.map_or_else(
-                    || format::name(py, Format::Json).clone().unbind(),
-                    |details| format_of(py, details),
-                ),
-                details: or_none(py, failed.details.map(|raw| bytes(py, raw))),
-            },
-        )?
-        .into_any(),
-        Body::Credit { items } => {
-            let items = number(py, items);
-            Py::new(py, CallCredit { id, items })?.into_any()
+                names.string(py, requested.operation)?,
+                bytes(py, requested.input),
+                format_of(py, requested.input),
+                maybe_number(py, requested.deadline_ms),
+                maybe_text(py, requested.parent_id)?,
+                maybe_text(py, requested.auth_token)?,
+                maybe_raw(py, requested.forwarded_for),
+                maybe_raw(py, requested.metadata),
+                maybe_number(py, requested.window),
+                maybe_number(py, requested.idle_timeout_ms),
+                maybe_text(py, requested.traceparent)?,
+                maybe_number(py, requested.hops),
+            ],
+        ),
+        Body::Responded { output } => {
+            let values = [id, bytes(py, *output), format_of(py, *output)];
+            record::make::<CallResponded, _>(py, values)
         }
-        Body::Item { item } => Py::new(
+        Body::Completed => record::make::<CallCompleted, _>(py, [id]),
+        Body::Aborted => record::make::<CallAborted, _>(py, [id]),
+        Body::Failed(failed) => record::make::<CallFailed, _>(
             py,
-            CallItem {
+            [
                 id,
-                item: bytes(py, item),
-                format: format_of(py, item),
-            },
-        )?
-        .into_any(),
-        Body::Finished => Py::new(py, CallFinished { id })?.into_any(),
-        Body::Ping => Py::new(py, LinkPing { id })?.into_any(),
-        Body::Pong => Py::new(py, LinkPong { id })?.into_any(),
-        Body::Unknown { kind } => {
-            let r#type = text(py, &kind);
-            Py::new(py, UnknownEvent { r#type, id })?.into_any()
+                names.string(py, failed.code)?,
+                text(py, failed.message)?,
+                PyBool::new(py, failed.retryable)
+                    .to_owned()
+                    .into_any()
+                    .unbind(),
+                maybe_raw(py, failed.details),
+                format_of(py, failed.details.unwrap_or(Format::Json.null())),
+            ],
+        ),
+        Body::Credit { items } => record::make::<CallCredit, _>(py, [id, number(py, *items)]),
+        Body::Item { item } => {
+            let values = [id, bytes(py, *item), format_of(py, *item)];
+            record::make::<CallItem, _>(py, values)
         }
-    })
-}
-
-/// `type` is a word of Rust's, and of the wire's.
-fn plain(field: &str) -> &str {
-    field.trim_start_matches("r#")
-}
-
-#[inline]
-fn text(py: Python<'_>, text: &Text<'_>) -> Str {
-    PyString::new(py, text).unbind()
+        Body::Finished => record::make::<CallFinished, _>(py, [id]),
+        Body::Ping => record::make::<LinkPing, _>(py, [id]),
+        Body::Pong => record::make::<LinkPong, _>(py, [id]),
+        Body::Unknown { kind } => record::make::<UnknownEvent, _>(py, [text(py, *kind)?, id]),
+    }
 }
 
 #[inline]
-fn bytes(py: Python<'_>, raw: Raw<'_>) -> Bytes {
-    PyBytes::new(py, raw.bytes).unbind()
+fn text(py: Python<'_>, text: Text<'_>) -> PyResult<Py<PyAny>> {
+    let text = match text.plain() {
+        Some(bytes) => PyString::from_bytes(py, bytes),
+        None => PyString::from_bytes(py, &text.bytes()),
+    };
+    text.map(|text| text.into_any().unbind())
 }
 
 #[inline]
-fn format_of(py: Python<'_>, raw: Raw<'_>) -> Str {
-    format::name(py, raw.format).clone().unbind()
+fn bytes(py: Python<'_>, raw: Raw<'_>) -> Py<PyAny> {
+    PyBytes::new(py, raw.bytes).into_any().unbind()
 }
 
 #[inline]
-fn number(py: Python<'_>, value: u64) -> Int {
-    PyInt::new(py, value).unbind()
+fn format_of(py: Python<'_>, raw: Raw<'_>) -> Py<PyAny> {
+    format::name(py, raw.format).clone().into_any().unbind()
 }
 
 #[inline]
-fn or_none<T>(py: Python<'_>, value: Option<Py<T>>) -> Maybe {
-    value.map_or_else(|| py.None(), Py::into_any)
+fn number(py: Python<'_>, value: u64) -> Py<PyAny> {
+    PyInt::new(py, value).into_any().unbind()
+}
+
+#[inline]
+fn maybe_text(py: Python<'_>, given: Option<Text<'_>>) -> PyResult<Py<PyAny>> {
+    given.map_or_else(|| Ok(py.None()), |given| text(py, given))
+}
+
+#[inline]
+fn maybe_raw(py: Python<'_>, given: Option<Raw<'_>>) -> Py<PyAny> {
+    given.map_or_else(|| py.None(), |given| bytes(py, given))
+}
+
+#[inline]
+fn maybe_number(py: Python<'_>, given: Option<u64>) -> Py<PyAny> {
+    given.map_or_else(|| py.None(), |given| number(py, given))
 }

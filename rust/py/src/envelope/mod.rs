@@ -5,6 +5,7 @@ mod encoder;
 mod events;
 mod format;
 mod names;
+mod record;
 mod value;
 
 use pyo3::prelude::*;

@@ -1,5 +1,6 @@
 //! Names that come again and again, such as operations, as one Python string each.
 
+use alknet_core::envelope::Text;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -9,7 +10,7 @@ const LONGEST: usize = 64;
 const SLOTS: usize = 128;
 
 /// A direct-mapped cache: bounded, and never wrong, because the text is compared.
-pub(super) struct Names(Vec<Option<(Box<str>, Py<PyString>)>>);
+pub(super) struct Names(Vec<Option<(Box<[u8]>, Py<PyAny>)>>);
 
 impl Names {
     pub(super) fn new() -> Self {
@@ -17,20 +18,21 @@ impl Names {
     }
 
     #[inline]
-    pub(super) fn string(&mut self, py: Python<'_>, text: &str) -> Py<PyString> {
-        if text.len() > LONGEST {
-            return PyString::new(py, text).unbind();
+    pub(super) fn string(&mut self, py: Python<'_>, name: Text<'_>) -> PyResult<Py<PyAny>> {
+        let name = &*name.bytes();
+        if name.len() > LONGEST {
+            return PyString::from_bytes(py, name).map(|string| string.into_any().unbind());
         }
         if self.0.is_empty() {
             self.0.resize_with(SLOTS, || None);
         }
-        let slot = &mut self.0[slot_of(text.as_bytes())];
+        let slot = &mut self.0[slot_of(name)];
         match slot {
-            Some((known, string)) if **known == *text => string.clone_ref(py),
+            Some((known, string)) if **known == *name => Ok(string.clone_ref(py)),
             _ => {
-                let string = PyString::new(py, text).unbind();
-                *slot = Some((text.into(), string.clone_ref(py)));
-                string
+                let string = PyString::from_bytes(py, name)?.into_any().unbind();
+                *slot = Some((name.into(), string.clone_ref(py)));
+                Ok(string)
             }
         }
     }
@@ -38,10 +40,10 @@ impl Names {
 
 /// The ends of a name tell operations apart: the beginning is the node, which is often the same.
 #[inline]
-fn slot_of(text: &[u8]) -> usize {
-    let tail = text
+fn slot_of(name: &[u8]) -> usize {
+    let tail = name
         .last_chunk::<8>()
         .map_or(0, |tail| u64::from_le_bytes(*tail));
-    let mixed = (tail ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (tail ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> (64 - SLOTS.trailing_zeros())) as usize
 }

@@ -1,51 +1,55 @@
-//! JSON, read in place: RFC 8259 with nothing added (no NaN, no comments, no lone surrogates) and one
-//! thing taken away, integers that 64 bits cannot hold, because the two ends would disagree on them.
+//! JSON, read in place: RFC 8259 with nothing added (no NaN, no comments, no lone surrogates) and
+//! one thing taken away, numbers that 64 bits cannot hold, because two ends would disagree on them.
 
 mod number;
+mod run;
 mod text;
 
-use super::event::{Format, Raw, Text};
+use super::event::{Format, Raw};
 use super::limits::Limits;
 use super::malformed::Malformed;
 use super::reader::{Read, Reader};
+use super::text::Text;
 
 pub(crate) use number::Number;
-use text::unescape;
-pub(crate) use text::write_string;
+pub(crate) use text::{unescape, write_string};
 
 /// A position in JSON text.
-#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
-    text: &'a str,
+    bytes: &'a [u8],
     at: usize,
+    key_at: usize,
     depth: usize,
     string_bytes: usize,
+    /// Something that is not ASCII was seen. Whether the text is UTF-8 is asked once, at the end, and
+    /// only then: outside strings such a byte is an error anyway.
+    beyond_ascii: bool,
 }
 
 impl<'a> Scanner<'a> {
-    /// UTF-8 is validated here, once for the whole text, which SIMD makes cheaper than string by
-    /// string; from then on every slice is known to be text.
     #[inline]
-    pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Read<Self> {
-        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
-        Ok(Self {
-            text,
+    pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Self {
+        Self {
+            bytes,
             at: 0,
+            key_at: 0,
             depth: limits.depth,
             string_bytes: limits.string_bytes,
-        })
+            beyond_ascii: false,
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     pub(crate) fn step(&mut self) {
         self.at += 1;
     }
 
-    #[inline]
+    /// Step over white space, of which there usually is none.
+    #[inline(always)]
     pub(crate) fn space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -53,29 +57,32 @@ impl<'a> Scanner<'a> {
     }
 
     /// Validate one value, not more than *levels* of maps and arrays deep.
+    #[inline(always)]
     pub(crate) fn value(&mut self, levels: usize) -> Read<()> {
         self.space();
         match self.peek() {
-            Some(b'"') => self.string_span().map(drop),
+            Some(b'"') => self.quoted().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'{') => self.object(levels),
             Some(b'[') => self.array(levels),
-            Some(b't') => self.literal("true"),
-            Some(b'f') => self.literal("false"),
-            Some(b'n') => self.literal("null"),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
             _ => Err(self.expected("a value")),
         }
     }
 
+    #[inline(never)]
     fn object(&mut self, levels: usize) -> Read<()> {
         let levels = self.deeper(levels)?;
         let mut first = true;
-        while self.key_span(&mut first)?.is_some() {
+        while self.key(&mut first)?.is_some() {
             self.value(levels)?;
         }
         Ok(())
     }
 
+    #[inline(never)]
     fn array(&mut self, levels: usize) -> Read<()> {
         let levels = self.deeper(levels)?;
         let mut first = true;
@@ -101,15 +108,17 @@ impl<'a> Scanner<'a> {
     pub(crate) fn next_item(&mut self, first: &mut bool) -> Read<bool> {
         self.space();
         match self.peek() {
-            Some(b']') if *first => {
+            Some(b']') => {
                 self.at += 1;
                 return Ok(false);
             }
             _ if *first => *first = false,
-            Some(b',') => self.at += 1,
-            Some(b']') => {
+            Some(b',') => {
                 self.at += 1;
-                return Ok(false);
+                self.space();
+                if self.peek() == Some(b']') {
+                    return Err(self.expected("a value"));
+                }
             }
             _ => return Err(self.expected("',' or ']'")),
         }
@@ -117,15 +126,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// Read a key and the colon after it, or step over the end of the map.
-    #[inline]
-    pub(crate) fn key_span(&mut self, first: &mut bool) -> Read<Option<Span>> {
+    #[inline(always)]
+    pub(crate) fn key(&mut self, first: &mut bool) -> Read<Option<Text<'a>>> {
         self.space();
         match self.peek() {
-            Some(b'"') if *first => *first = false,
             Some(b',') if !*first => {
                 self.at += 1;
                 self.space();
             }
+            Some(b'"') if *first => *first = false,
             Some(b'}') => {
                 self.at += 1;
                 return Ok(None);
@@ -136,27 +145,21 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a key"));
         }
-        let span = self.string_span()?;
-        self.space();
+        self.key_at = self.at;
+        let key = self.quoted()?;
         if self.peek() != Some(b':') {
-            return Err(self.expected("':'"));
+            self.space();
+            if self.peek() != Some(b':') {
+                return Err(self.expected("':'"));
+            }
         }
         self.at += 1;
-        Ok(Some(span))
+        Ok(Some(key))
     }
 
-    pub(crate) fn text_of(&self, span: &Span) -> Text<'a> {
-        let text = &self.text[span.start..span.end];
-        if span.escaped {
-            Text::Owned(unescape(text))
-        } else {
-            Text::Borrowed(text)
-        }
-    }
-
-    #[inline]
-    fn literal(&mut self, word: &'static str) -> Read<()> {
-        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+    #[inline(always)]
+    fn literal(&mut self, word: &[u8]) -> Read<()> {
+        if self.bytes[self.at..].starts_with(word) {
             self.at += word.len();
             Ok(())
         } else {
@@ -167,18 +170,19 @@ impl<'a> Scanner<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn expected(&self, what: &str) -> Malformed {
-        Malformed::new(
-            self.at,
-            format!("expected {what}, found {}", found(&self.text[self.at..])),
-        )
+        let found = found(&self.bytes[self.at..]);
+        Malformed::new(self.at, format!("expected {what}, found {found}"))
     }
-}
 
-/// The inside of a string, quotes not counted.
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) escaped: bool,
+    /// Refuse what is not UTF-8. An error of the syntax that comes first in the bytes has been
+    /// reported first.
+    #[cold]
+    fn check_utf8(&self) -> Read<()> {
+        let passed = &self.bytes[..self.at];
+        simdutf8::compat::from_utf8(passed)
+            .map(drop)
+            .map_err(|fault| Malformed::new(fault.valid_up_to(), "invalid UTF-8"))
+    }
 }
 
 impl<'a> Reader<'a> for Scanner<'a> {
@@ -187,7 +191,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
 
     const FORMAT: Format = Format::Json;
 
-    #[inline]
+    #[inline(always)]
     fn value_offset(&mut self) -> usize {
         self.space();
         self.at
@@ -207,32 +211,36 @@ impl<'a> Reader<'a> for Scanner<'a> {
         Ok(true)
     }
 
-    #[inline]
-    fn next_key(&mut self, first: &mut bool) -> Read<Option<(usize, Text<'a>)>> {
-        let span = self.key_span(first)?;
-        Ok(span.map(|span| (span.start - 1, self.text_of(&span))))
+    #[inline(always)]
+    fn next_key(&mut self, first: &mut bool) -> Read<Option<Text<'a>>> {
+        self.key(first)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn key_offset(&self) -> usize {
+        self.key_at
+    }
+
+    #[inline(always)]
     fn take_null(&mut self) -> Read<bool> {
         self.space();
         if self.peek() == Some(b'n') {
-            self.literal("null")?;
+            self.literal(b"null")?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Read<Text<'a>> {
         self.space();
         if self.peek() != Some(b'"') {
             return Err(self.expected("a string"));
         }
-        let span = self.string_span()?;
-        Ok(self.text_of(&span))
+        self.quoted()
     }
 
+    #[inline]
     fn unsigned(&mut self) -> Read<u64> {
         self.space();
         self.unsigned_number()
@@ -241,19 +249,19 @@ impl<'a> Reader<'a> for Scanner<'a> {
     fn boolean(&mut self) -> Read<bool> {
         self.space();
         match self.peek() {
-            Some(b't') => self.literal("true").map(|()| true),
-            Some(b'f') => self.literal("false").map(|()| false),
+            Some(b't') => self.literal(b"true").map(|()| true),
+            Some(b'f') => self.literal(b"false").map(|()| false),
             _ => Err(self.expected("a boolean")),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn raw(&mut self) -> Read<Raw<'a>> {
         self.space();
         let start = self.at;
         self.value(self.depth)?;
         Ok(Raw {
-            bytes: &self.text.as_bytes()[start..self.at],
+            bytes: &self.bytes[start..self.at],
             format: Format::Json,
         })
     }
@@ -265,36 +273,36 @@ impl<'a> Reader<'a> for Scanner<'a> {
     #[inline]
     fn finish(&mut self) -> Read<()> {
         self.space();
-        if self.at == self.text.len() {
-            return Ok(());
+        if self.at != self.bytes.len() {
+            return Err(self.expected("the end of the input"));
         }
-        Err(self.expected("the end of the input"))
+        if self.beyond_ascii {
+            return self.check_utf8();
+        }
+        Ok(())
     }
 }
 
 /// What stands there, for an error message.
-fn found(rest: &str) -> String {
-    let word = |word: &str| rest.starts_with(word);
-    match rest.chars().next() {
-        None => "the end of the input".into(),
-        Some('"') => "a string".into(),
-        Some('{') => "a map".into(),
-        Some('[') => "an array".into(),
-        Some('-' | '0'..='9') => "a number".into(),
-        Some('t') if word("true") => "a boolean".into(),
-        Some('f') if word("false") => "a boolean".into(),
-        Some('n') if word("null") => "null".into(),
-        Some('N') if word("NaN") => "NaN, which is not JSON".into(),
-        Some('I') if word("Infinity") => "Infinity, which is not JSON".into(),
-        Some(other) => format!("{other:?}"),
-    }
-}
-
-#[cold]
-fn not_utf8(bytes: &[u8]) -> Malformed {
-    let offset = match simdutf8::compat::from_utf8(bytes) {
-        Ok(_) => 0,
-        Err(fault) => fault.valid_up_to(),
+fn found(rest: &[u8]) -> String {
+    let named = match rest {
+        [] => "the end of the input",
+        [b'"', ..] => "a string",
+        [b'{', ..] => "a map",
+        [b'[', ..] => "an array",
+        [b'-' | b'0'..=b'9', ..] => "a number",
+        [b't', b'r', b'u', b'e', ..] | [b'f', b'a', b'l', b's', b'e', ..] => "a boolean",
+        [b'n', b'u', b'l', b'l', ..] => "null",
+        [b'N', b'a', b'N', ..] => "NaN, which is not JSON",
+        [b'I', b'n', b'f', b'i', b'n', ..] => "Infinity, which is not JSON",
+        _ => {
+            let start = &rest[..rest.len().min(4)];
+            let text = String::from_utf8_lossy(start);
+            return text
+                .chars()
+                .next()
+                .map_or_else(String::new, |found| format!("{found:?}"));
+        }
     };
-    Malformed::new(offset, "invalid UTF-8")
+    named.into()
 }

@@ -2,99 +2,73 @@
 
 use super::super::malformed::Malformed;
 use super::super::reader::Read;
-use super::{Scanner, Span};
+use super::super::text::Text;
+use super::Scanner;
+use super::run::plain_run;
 
-const LANES: u64 = u64::MAX / 0xff;
-const HIGH: u64 = LANES * 0x80;
-
-/// Marks, among eight bytes, those that end a plain run: `"`, `\` and control characters.
-///
-/// The lowest mark is always right; a borrow may set false ones above it (the classic zero-byte trick).
-#[inline]
-fn special(chunk: u64) -> u64 {
-    let quote = chunk ^ (LANES * 0x22);
-    let backslash = chunk ^ (LANES * 0x5c);
-    let control = chunk.wrapping_sub(LANES * 0x20) & !chunk;
-    let quote = quote.wrapping_sub(LANES) & !quote;
-    let backslash = backslash.wrapping_sub(LANES) & !backslash;
-    (control | quote | backslash) & HIGH
-}
-
-/// The first position from *at* on which does not belong to a plain run, or the end.
-#[inline]
-fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = special(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(&byte) = bytes.get(at) {
-        if byte < 0x20 || byte == b'"' || byte == b'\\' {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-impl Scanner<'_> {
-    /// Step over a string whose opening quote stands here.
-    #[inline]
-    pub(crate) fn string_span(&mut self) -> Read<Span> {
-        let bytes = self.text.as_bytes();
+impl<'a> Scanner<'a> {
+    /// Read a string whose opening quote stands here.
+    #[inline(always)]
+    pub(crate) fn quoted(&mut self) -> Read<Text<'a>> {
         let start = self.at + 1;
-        let mut escaped = false;
-        self.at = start;
+        self.at = plain_run(self.bytes, start, &mut self.beyond_ascii);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            return self.close(start).map(Text::plain_of);
+        }
+        self.quoted_slowly(start)
+    }
+
+    /// The rest of a string in which something other than plain text was found.
+    #[cold]
+    fn quoted_slowly(&mut self, start: usize) -> Read<Text<'a>> {
         loop {
-            self.at = plain_run(bytes, self.at);
-            match bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
+            match self.bytes.get(self.at) {
+                Some(b'"') => return self.close(start).map(Text::escaped_of),
+                Some(b'\\') => self.escape()?,
                 Some(control) => {
                     let reason = format!("control character 0x{control:02x} inside a string");
                     return Err(Malformed::new(self.at, reason));
                 }
                 None => return Err(Malformed::new(self.at, "the input ends inside a string")),
             }
+            self.at = plain_run(self.bytes, self.at, &mut self.beyond_ascii);
         }
-        let end = self.at;
-        if end - start > self.string_bytes {
-            let reason = format!(
-                "a string of {} bytes; the limit is {}",
-                end - start,
-                self.string_bytes
-            );
-            return Err(Malformed::new(start - 1, reason));
+    }
+
+    #[inline(always)]
+    fn close(&mut self, start: usize) -> Read<&'a [u8]> {
+        let content = &self.bytes[start..self.at];
+        if content.len() > self.string_bytes {
+            return Err(self.too_long(start - 1, content.len()));
         }
         self.at += 1;
-        Ok(Span {
+        Ok(content)
+    }
+
+    #[cold]
+    fn too_long(&self, start: usize, length: usize) -> Malformed {
+        let limit = self.string_bytes;
+        Malformed::new(
             start,
-            end,
-            escaped,
-        })
+            format!("a string of {length} bytes; the limit is {limit}"),
+        )
     }
 
     fn escape(&mut self) -> Read<()> {
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        match bytes.get(start + 1) {
+        match self.bytes.get(start + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
-                let unit = hex4(bytes, start + 2)?;
+                let unit = self.hex4(start + 2)?;
                 self.at += 6;
                 if (0xdc00..0xe000).contains(&unit) {
                     return Err(lone(start, unit));
                 }
                 if (0xd800..0xdc00).contains(&unit) {
-                    if bytes.get(self.at..self.at + 2) != Some(b"\\u") {
+                    if self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
                         return Err(lone(start, unit));
                     }
-                    let low = hex4(bytes, self.at + 2)?;
+                    let low = self.hex4(self.at + 2)?;
                     if !(0xdc00..0xe000).contains(&low) {
                         return Err(lone(start, unit));
                     }
@@ -103,13 +77,26 @@ impl Scanner<'_> {
             }
             Some(_) => return Err(Malformed::new(start, "unknown escape inside a string")),
             None => {
-                return Err(Malformed::new(
-                    bytes.len(),
-                    "the input ends inside a string",
-                ));
+                let end = self.bytes.len();
+                return Err(Malformed::new(end, "the input ends inside a string"));
             }
         }
         Ok(())
+    }
+
+    fn hex4(&self, at: usize) -> Read<u32> {
+        let mut unit = 0;
+        for offset in at..at + 4 {
+            let Some(&byte) = self.bytes.get(offset) else {
+                return Err(Malformed::new(offset, "the input ends inside a string"));
+            };
+            let Some(digit) = char::from(byte).to_digit(16) else {
+                let reason = "\\u must be followed by four hexadecimal digits";
+                return Err(Malformed::new(offset, reason));
+            };
+            unit = unit * 16 + digit;
+        }
+        Ok(unit)
     }
 }
 
@@ -118,46 +105,19 @@ fn lone(at: usize, unit: u32) -> Malformed {
     Malformed::new(at, format!("lone surrogate \\u{unit:04x}"))
 }
 
-fn hex4(bytes: &[u8], at: usize) -> Read<u32> {
-    let mut unit = 0;
-    for offset in at..at + 4 {
-        let Some(&byte) = bytes.get(offset) else {
-            return Err(Malformed::new(offset, "the input ends inside a string"));
-        };
-        let Some(digit) = char::from(byte).to_digit(16) else {
-            return Err(Malformed::new(
-                offset,
-                "\\u must be followed by four hexadecimal digits",
-            ));
-        };
-        unit = unit * 16 + digit;
-    }
-    Ok(unit)
-}
-
 /// The text that a validated string with escapes stands for.
 pub(crate) fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    let mut units: Vec<u16> = Vec::new();
     let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+    while let Some(at) = rest.find('\\') {
         text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let simple = match rest.as_bytes()[0] {
+        let letter = rest.as_bytes()[at + 1];
+        rest = &rest[at + 2..];
+        text.push(match letter {
             b'u' => {
-                units.clear();
-                // One escape, or the two halves of a pair.
-                loop {
-                    let unit = u16::from_str_radix(&rest[1..5], 16).unwrap_or(0xfffd);
-                    units.push(unit);
-                    rest = &rest[5..];
-                    if units.len() == 2 || !(0xd800..0xdc00).contains(&unit) {
-                        break;
-                    }
-                    rest = &rest[1..];
-                }
-                text.extend(char::decode_utf16(units.iter().copied()).flatten());
-                continue;
+                let (character, after) = code_point(rest);
+                rest = after;
+                character
             }
             b'b' => '\u{8}',
             b'f' => '\u{c}',
@@ -165,23 +125,49 @@ pub(crate) fn unescape(raw: &str) -> String {
             b'r' => '\r',
             b't' => '\t',
             other => char::from(other),
-        };
-        text.push(simple);
-        rest = &rest[1..];
+        });
     }
     text.push_str(rest);
     text
 }
 
-/// Append *text* as a JSON string, quotes included.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
+/// The character of four digits, or of a pair of surrogates, and what follows it.
+fn code_point(rest: &str) -> (char, &str) {
+    let unit = |from: usize| u16::from_str_radix(&rest[from..from + 4], 16).unwrap_or(0xfffd);
+    let units = [
+        unit(0),
+        if rest.len() >= 10 {
+            unit_after(rest)
+        } else {
+            0
+        },
+    ];
+    let character = char::decode_utf16(units).next();
+    match character {
+        Some(Ok(character)) => (
+            character,
+            &rest[if character > '\u{ffff}' { 10 } else { 4 }..],
+        ),
+        _ => (char::REPLACEMENT_CHARACTER, &rest[4..]),
+    }
+}
+
+/// The second half of a pair, if `\u` and four digits follow the first.
+fn unit_after(rest: &str) -> u16 {
+    rest.get(4..10)
+        .and_then(|second| second.strip_prefix("\\u"))
+        .and_then(|digits| u16::from_str_radix(digits, 16).ok())
+        .unwrap_or(0)
+}
+
+/// Append UTF-8 text as a JSON string, quotes included.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut from = 0;
     loop {
-        let at = plain_run(bytes, from);
-        out.extend_from_slice(&bytes[from..at]);
-        let Some(&byte) = bytes.get(at) else { break };
+        let at = plain_run(text, from, &mut false);
+        out.extend_from_slice(&text[from..at]);
+        let Some(&byte) = text.get(at) else { break };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
