@@ -83,11 +83,13 @@ async def listen(
     serve: Serve,
     *,
     limits: Limits,
+    links: trio.Nursery | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept WebSockets at *url* until cancelled, running `serve(link)` for each in its own task.
 
-    `started` gives the URL with the port that was bound. What goes wrong on one connection ends
+    These tasks run in *links*, where they outlive the listener, or else end with it. `started`
+    gives the URL with the port that was bound. What goes wrong on one connection ends
     that connection and is logged; the listener goes on.
 
     Raises:
@@ -110,7 +112,7 @@ async def listen(
             nursery.cancel_scope.cancel()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners)
+    await trio.serve_listeners(accept, listeners, handler_nursery=links)
 
 
 async def _accept(
