@@ -38,8 +38,7 @@ async def dial(nursery: trio.Nursery, url: str, *, limits: Limits, format: Forma
 
     Raises:
         SettingsError: the URL means no transport.
-        Unreachable: nobody answers there.
-        Refused: whoever answers does not speak alknet.
+        Unreachable: nobody answers there, or nobody who speaks alknet.
     """
     road = _ROADS[Address.parse(url).scheme]
     link: Link = await road.dial(nursery, url, limits=limits, format=format)
