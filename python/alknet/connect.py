@@ -10,7 +10,7 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
 from alknet.call.session import Session
-from alknet.errors import Disconnected, Refused
+from alknet.errors import Disconnected, Unreachable
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
@@ -31,7 +31,7 @@ async def connect(
     url: str,
     *,
     identity: Ed25519Key | str,
-    expect: bytes | None = None,
+    expect: bytes | str | None = None,
     services: Iterable[Service] = (),
     grant: Iterable[str] = ("*",),
     timeout: float = DEFAULT_TIMEOUT,
@@ -41,22 +41,28 @@ async def connect(
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
     *identity* is the key, or the token, that proves who we are. *expect* is the public key that the
-    node must hold; without it, whoever answers at *url* is believed. *services* are offered to the
-    node: they run here, and can be called through it under our name, by callers with the scopes
-    that both they and *grant* name. *timeout*, in seconds, bounds every call that brings none.
+    node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
+    *url* is believed. *services* are offered to the node: they run here, and can be called through
+    it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
+    seconds, bounds every call that brings none.
 
     If the link is lost, calls in flight and later ones raise Disconnected; the block goes on.
 
     Raises:
-        Unreachable: nobody answers there.
+        Unreachable: no node answers there.
         Refused: the node does not let us in, or is not the one we expect.
+        Locked: we expect a certain node, and it shows no key: its vault is locked.
     """
     async with open_background() as nursery:
         link = await road.dial(nursery, url, limits=limits, format=format)
         try:
             offered, accepted = await enter(link, key=identity, expect=expect, limits=limits)
-        except Disconnected as error:
-            raise Refused(f"{url} hung up during the handshake: {error}") from None
+        except BaseException as error:
+            with trio.CancelScope(shield=True):
+                await link.aclose()
+            if isinstance(error, Disconnected):
+                raise Unreachable(f"{url} hung up during the handshake: {error}") from None
+            raise
         supervisor = Supervisor(Actor(service) for service in services)
         dispatcher = Dispatcher(Registry(), accepted.peer_id)
         for actor in supervisor.actors:

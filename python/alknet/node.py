@@ -190,6 +190,7 @@ async def open_node(
 
     Raises:
         SettingsError: the node cannot start as asked: bad settings, a port that is taken.
+        BadMnemonic: *keyring* is not that of the identity which *settings* name.
     """
     if settings is None:
         settings = Settings(services=_defaults())
@@ -197,7 +198,7 @@ async def open_node(
         settings = load(Path(settings))
     if settings.node.listen and "auth" not in settings.services:
         raise SettingsError("a node that listens needs the table [auth], to know whom to let in")
-    vault = Vault(keyring)
+    vault = Vault(keyring, expect=settings.node.identity)
     try:
         node = Node(settings, vault, services)
         async with open_background() as nursery:
