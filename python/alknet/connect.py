@@ -25,7 +25,7 @@ async def connect(
     url: str,
     *,
     identity: Ed25519Key | str,
-    expect: bytes | None = None,
+    expect: bytes | str | None = None,
     services: Iterable[Service] = (),
     grant: Iterable[str] = ("*",),
     timeout: float = DEFAULT_TIMEOUT,
@@ -36,9 +36,10 @@ async def connect(
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
     *identity* is the key, or the token, that proves who we are. *expect* is the public key that the
-    node must hold; without it, whoever answers at *url* is believed. *services* are offered to the
-    node: they run here, and can be called through it under our name, by callers with the scopes
-    that both they and *grant* name. *timeout*, in seconds, bounds every call that brings none.
+    node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
+    *url* is believed. *services* are offered to the node: they run here, and can be called through
+    it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
+    seconds, bounds every call that brings none.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
@@ -47,8 +48,9 @@ async def connect(
     `resume=` goes on behind the last item that was read; others end with Disconnected.
 
     Raises:
-        Unreachable: nobody answers there.
+        Unreachable: no node answers there.
         Refused: the node does not let us in, or is not the one we expect.
+        Locked: we expect a certain node, and it shows no key: its vault is locked.
     """
     supervisor = Supervisor(Actor(service) for service in services)
     registry = Registry()

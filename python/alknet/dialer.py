@@ -9,7 +9,7 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
-from alknet.errors import AlknetError, Disconnected, Refused, first_of
+from alknet.errors import AlknetError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
@@ -30,7 +30,7 @@ class Dialer:
         url: str,
         identity: Ed25519Key | str,
         *,
-        expect: bytes | None,
+        expect: bytes | str | None,
         registry: Registry,
         grant: Iterable[str],
         format: Format,
@@ -48,8 +48,9 @@ class Dialer:
         """Open a link and return its session, which is served in *nursery* until it ends.
 
         Raises:
-            Unreachable: nobody answers.
+            Unreachable: no node answers.
             Refused: the node does not let us in, or is not the one we expect.
+            Locked: we expect a certain node, and it shows no key: its vault is locked.
         """
         try:
             session: Session = await nursery.start(self._serve)
@@ -88,8 +89,14 @@ class Dialer:
                 offered, accepted = await enter(
                     link, key=self._identity, expect=self._expect, limits=self._limits
                 )
-            except Disconnected as error:
-                raise Refused(f"{self.url} hung up during the handshake: {error}") from None
+            except BaseException as error:
+                with trio.CancelScope(shield=True):
+                    await link.aclose()
+                if isinstance(error, Disconnected):
+                    raise Unreachable(
+                        f"{self.url} hung up during the handshake: {error}"
+                    ) from None
+                raise
             session = Session(
                 link,
                 identity=Identity(offered.node, self._grant),

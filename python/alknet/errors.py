@@ -30,8 +30,8 @@
     │       ├── FrameTooLarge
     │       └── MalformedEnvelope
     ├── LinkError                there is no link
-    │   ├── Unreachable          nobody answered at that address
-    │   └── Refused              somebody answered, and did not let us in
+    │   ├── Unreachable          no node answered at that address
+    │   └── Refused              a node answered, and did not let us in
     ├── ServiceFailed            a service says that it cannot go on: restart it
     └── SettingsError            stack.toml, a key file, a port: what the operator can mend
 
@@ -243,11 +243,11 @@ class LinkError(AlknetError):
 
 
 class Unreachable(LinkError):
-    """Nobody answered at that address, or not in time."""
+    """No node answered at that address, or not in time."""
 
 
 class Refused(LinkError):
-    """Somebody answered and did not let us in; the message is the peer's reason."""
+    """A node answered and did not let us in, or is not the one we expect."""
 
 
 class ServiceFailed(AlknetError):

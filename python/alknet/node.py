@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,8 @@ class Node:
         self.dispatcher = Dispatcher(Registry(), settings.node.name)
         self.urls: list[str] = []
         self._sessions: set[Session] = set()
+        self._working = trio.CancelScope()
+        self._listening = trio.CancelScope()
         self._host = Host(self.dispatcher, vault, self._section)
         self.client: Client = self.dispatcher.client(Identity(settings.node.name, _ITSELF))
         self._supervisor = Supervisor(self._actors(services))
@@ -86,19 +87,42 @@ class Node:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Run the services, then listen; when cancelled, stop in good order."""
-        async with trio.open_nursery() as outer:
-            await outer.start(self._supervisor.run)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._work)
+            task_status.started()
             try:
-                listen = partial(road.listen, serve=self._serve, limits=self.settings.limits)
-                async with trio.open_nursery() as listeners:
-                    for url in self.settings.node.listen:
-                        self.urls.append(await listeners.start(listen, url))
-                    task_status.started()
-                    await trio.sleep_forever()
+                await trio.sleep_forever()
             finally:
                 with trio.CancelScope(shield=True):
                     await self._stop()
-                outer.cancel_scope.cancel()
+                self._working.cancel()
+
+    def hurry(self) -> None:
+        """Let a node that stops, now or later, wait for nothing: what is not done is cancelled."""
+        self._supervisor.hurry()
+
+    async def _work(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with self._working:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._supervisor.run)
+                for url in self.settings.node.listen:
+                    self.urls.append(await nursery.start(self._listen, url, nursery))
+                # A start can be cancelled. What has started is ended by `_stop` alone: the calls
+                # in flight, and whoever asked them, must outlive the cancellation of `run`.
+                self._working.shield = True
+                task_status.started()
+
+    async def _listen(
+        self, url: str, links: trio.Nursery, *, task_status: trio.TaskStatus[str]
+    ) -> None:
+        with self._listening:
+            await road.listen(
+                url,
+                self._serve,
+                limits=self.settings.limits,
+                links=links,
+                task_status=task_status,
+            )
 
     async def _serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link ends."""
@@ -134,15 +158,19 @@ class Node:
         return verdict.identity if isinstance(verdict, Granted) else verdict.reason
 
     async def _stop(self) -> None:
-        """Let calls in flight finish, tell the peers, and leave nothing behind."""
+        """Take no more links, let calls in flight finish, tell the peers, leave nothing behind."""
         drain = self.settings.node.drain
         log.info("stopping", drain=drain)
+        self._listening.cancel()
         await self._supervisor.stop(drain)
         with trio.move_on_after(_CLOSING_SECONDS):
             for session in list(self._sessions):
                 await session.flushed()
-        for session in list(self._sessions):
+        sessions = list(self._sessions)
+        for session in sessions:
             session.cancel("the node is stopping")
+        for session in sessions:
+            await session.closed()
 
 
 @asynccontextmanager
@@ -162,6 +190,7 @@ async def open_node(
 
     Raises:
         SettingsError: the node cannot start as asked: bad settings, a port that is taken.
+        BadMnemonic: *keyring* is not that of the identity which *settings* name.
     """
     if settings is None:
         settings = Settings(services=_defaults())
@@ -169,7 +198,7 @@ async def open_node(
         settings = load(Path(settings))
     if settings.node.listen and "auth" not in settings.services:
         raise SettingsError("a node that listens needs the table [auth], to know whom to let in")
-    vault = Vault(keyring)
+    vault = Vault(keyring, expect=settings.node.identity)
     try:
         node = Node(settings, vault, services)
         async with open_background() as nursery:

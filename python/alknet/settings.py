@@ -21,6 +21,7 @@ from alknet.wire.limits import Limits
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 S = TypeVar("S")
 
 
@@ -29,11 +30,14 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `name` is what paths call this node, beside `head`. `listen` holds the URLs it answers at; port
     0 takes a free one. `drain` is how many seconds calls in flight may take when it stops.
+    `identity` is the fingerprint (`SHA256:...`) of the key that its phrase gives it; a phrase that
+    gives another is refused.
     """
 
     name: Name = "head"
     listen: tuple[str, ...] = ()
     drain: Seconds = 5.0
+    identity: Fingerprint | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from alknet.call.pending import PendingCall, PendingStream
 from alknet.call.session import Session
 from alknet.call.sink import CreditedSink, DuplexStream, pour
 from alknet.call.stream import ResumedStream, Start, Stop, Stream
-from alknet.errors import CallError, Disconnected
+from alknet.errors import CallError, Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
 from alknet.wire.limits import UNSENT_PAUSE_BYTES
@@ -145,6 +145,11 @@ class RemoteClient(Client):
         route = self._routes.get((node, type(request)))
         if route is None:
             typed = operation_type(type(request))
+            if typed.spec.confidential and not self.session.link.is_confidential:
+                raise Forbidden(
+                    f"{typed.spec.name} carries secrets and was not sent to "
+                    f"{self.session.link.peer_address}, since others could listen: use wss://"
+                )
             route = (f"/{node}/{typed.spec.name}", typed.output)
             self._routes[node, type(request)] = route
         path, output = route

@@ -8,6 +8,7 @@ More than `intensity` restarts within `period` seconds mean that restarting does
 failure then climbs to whoever runs the supervisor.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -50,6 +51,8 @@ class Supervisor:
             len(self._children) + 1
         )
         self._is_stopping = False
+        self._drained_by = math.inf
+        self._drain = trio.CancelScope()
 
     @property
     def actors(self) -> list[Actor]:
@@ -80,12 +83,17 @@ class Supervisor:
         *drain* is in seconds, for all of them together; what is not done by then is cancelled.
         """
         self._is_stopping = True
-        deadline = trio.current_time() + drain
+        self._drained_by = min(self._drained_by, trio.current_time() + drain)
         for child in reversed(self._children):
-            with trio.CancelScope(deadline=deadline):
+            with trio.CancelScope(deadline=self._drained_by) as self._drain:
                 await child.actor.drain()
             child.scope.cancel(reason="the node is stopping")
             await child.ended.wait()
+
+    def hurry(self) -> None:
+        """Let `stop`, if it runs or will run, wait for no drain."""
+        self._drained_by = -math.inf
+        self._drain.cancel(reason="the node stops at once")
 
     async def _keep(
         self, child: _Child, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -58,16 +58,20 @@ async def admit(
 
 
 async def enter(
-    link: Link, *, key: Ed25519Key | str, expect: bytes | None, limits: Limits
+    link: Link, *, key: Ed25519Key | str, expect: bytes | str | None, limits: Limits
 ) -> tuple[handshake.Challenge, handshake.Accepted]:
     """Prove to the node at the other end of *link* who we are; return what it says of itself.
 
     Raises:
-        Refused: it does not let us in, or is not the node that we expect.
+        Refused: it does not let us in, is not the node that we expect, or would get our token over
+            a link that can be listened to.
+        Locked: we expect a certain node, and it shows no key.
         RemoteProtocolError: it does not shake hands.
         Disconnected: it has hung up.
         Unreachable: it said nothing in time.
     """
+    if isinstance(key, str) and not link.is_confidential:
+        raise Refused(f"a token is not sent to {link.peer_address} in clear: use wss://, or a key")
     with trio.move_on_after(limits.handshake_seconds):
         offered = handshake.decode(await _receive(link), handshake.Challenge)
         response = handshake.respond(offered, key, expect, link.format if link.framed else None)

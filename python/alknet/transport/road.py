@@ -19,15 +19,18 @@ async def listen(
     serve: Serve,
     *,
     limits: Limits,
+    links: trio.Nursery | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept links at *url* until cancelled; `started` gives the URL with the port bound.
+
+    Each link is served by a task of its own, in *links* if that is given.
 
     Raises:
         SettingsError: the URL means no transport, or cannot be bound.
     """
     road = _ROADS[Address.parse(url).scheme]
-    await road.listen(url, serve, limits=limits, task_status=task_status)
+    await road.listen(url, serve, limits=limits, links=links, task_status=task_status)
 
 
 async def dial(nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json") -> Link:
@@ -35,8 +38,7 @@ async def dial(nursery: trio.Nursery, url: str, *, limits: Limits, format: Forma
 
     Raises:
         SettingsError: the URL means no transport.
-        Unreachable: nobody answers there.
-        Refused: whoever answers does not speak alknet.
+        Unreachable: nobody answers there, or nobody who speaks alknet.
     """
     road = _ROADS[Address.parse(url).scheme]
     link: Link = await road.dial(nursery, url, limits=limits, format=format)

@@ -96,11 +96,13 @@ async def listen(
     serve: Serve,
     *,
     limits: Limits,  # noqa: ARG001 - every transport's `listen` takes the same
+    links: trio.Nursery | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections at *url* until cancelled, running `serve(link)` for each in its own task.
 
-    `started` gives the URL with the port that was bound.
+    These tasks run in *links*, where they outlive the listener, or else end with it. `started`
+    gives the URL with the port that was bound.
 
     Raises:
         SettingsError: the address cannot be bound; the message says why.
@@ -122,7 +124,7 @@ async def listen(
                     await link.aclose()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners)
+    await trio.serve_listeners(accept, listeners, handler_nursery=links)
 
 
 async def dial(

@@ -8,21 +8,20 @@ envelopes, and what is sealed does not compress.
 
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
-import msgspec
 import trio
 from trio_websocket import (
     ConnectionClosed,
     ConnectionRejected,
     HandshakeError,
     WebSocketConnection,
-    connect_websocket_url,
+    wrap_client_stream,
     wrap_server_stream,
 )
 
-from alknet.errors import Disconnected, Refused, SettingsError, Unreachable
+from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
 from alknet.transport.guard import guarded
 from alknet.wire.limits import Limits
@@ -39,8 +38,16 @@ _QUEUED_MESSAGES: Final = 16
 class WebSocketLink(Link):
     """A link over one WebSocket."""
 
-    def __init__(self, socket: WebSocketConnection, address: str, *, is_encrypted: bool) -> None:
+    def __init__(
+        self,
+        socket: WebSocketConnection,
+        address: str,
+        *,
+        stream: trio.abc.AsyncResource,
+        is_encrypted: bool,
+    ) -> None:
         self._socket = socket
+        self._stream = stream
         self._sends_text = False
         self.peer_address = address
         self.is_confidential = is_encrypted or is_loopback(address)
@@ -66,8 +73,12 @@ class WebSocketLink(Link):
     async def aclose(self, reason: str = "") -> None:
         # RFC 6455, section 5.5: the reason of a close frame has 123 bytes at most.
         short = reason.encode()[:123].decode(errors="ignore")
-        with trio.move_on_after(_CLOSING_SECONDS):
-            await self._socket.aclose(1000, short)
+        try:
+            with trio.move_on_after(_CLOSING_SECONDS):
+                await self._socket.aclose(1000, short)
+        finally:
+            # A WebSocket that was cut takes itself for closed, and leaves its stream open.
+            await trio.aclose_forcefully(self._stream)
 
     def _gone(self, error: ConnectionClosed) -> Disconnected:
         reason = error.reason
@@ -83,11 +94,13 @@ async def listen(
     serve: Serve,
     *,
     limits: Limits,
+    links: trio.Nursery | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept WebSockets at *url* until cancelled, running `serve(link)` for each in its own task.
 
-    `started` gives the URL with the port that was bound. What goes wrong on one connection ends
+    These tasks run in *links*, where they outlive the listener, or else end with it. `started`
+    gives the URL with the port that was bound. What goes wrong on one connection ends
     that connection and is logged; the listener goes on.
 
     Raises:
@@ -110,7 +123,7 @@ async def listen(
             nursery.cancel_scope.cancel()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners)
+    await trio.serve_listeners(accept, listeners, handler_nursery=links)
 
 
 async def _accept(
@@ -129,7 +142,7 @@ async def _accept(
         return
     chosen = next((name for name in request.proposed_subprotocols if name in _SUBPROTOCOLS), None)
     socket = await request.accept(subprotocol=chosen)
-    link = WebSocketLink(socket, address, is_encrypted=False)
+    link = WebSocketLink(socket, address, stream=stream, is_encrypted=False)
     try:
         await serve(link)
     finally:
@@ -150,31 +163,94 @@ async def dial(
     `ws://host:port` is enough; a path is used if given. *timeout*, in seconds, is for opening.
 
     Raises:
-        Unreachable: nobody answers there.
-        Refused: whoever answers does not speak alknet.
+        Unreachable: nobody answers there, or nobody who speaks alknet.
     """
     address = Address.parse(url)
-    full = str(msgspec.structs.replace(address, path=address.path or PATH))
-    context = ssl.create_default_context() if address.scheme == "wss" else None
+    host = f"{bracket(address.host)}:{address.port}"
     subprotocol = next(name for name, body in _SUBPROTOCOLS.items() if body == format)
+    stream: _Stream | None = None
+    socket: WebSocketConnection | None = None
     try:
         with trio.fail_after(timeout):
-            socket = await connect_websocket_url(
-                nursery,
-                full,
-                context,
-                subprotocols=[subprotocol],
-                message_queue_size=_QUEUED_MESSAGES,
-                max_message_size=limits.frame_bytes,
-                receive_buffer_size=_READ_BYTES,
-            )
-    except trio.TooSlowError:
-        raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
-    except ConnectionRejected as error:
-        raise Refused(f"{url} answers with HTTP {error.status_code}, not alknet") from None
-    except (HandshakeError, ConnectionClosed):
-        raise Refused(f"{url} does not answer as a WebSocket does") from None
-    except OSError as error:
-        raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
-    name = f"{bracket(address.host)}:{address.port}"
-    return WebSocketLink(socket, name, is_encrypted=context is not None)
+            stream = await _open_stream(address)
+            reader = _Reader(nursery)
+            with reader.opening:
+                socket = await wrap_client_stream(
+                    cast("trio.Nursery", reader),
+                    stream,
+                    host,
+                    address.path or PATH,
+                    subprotocols=[subprotocol],
+                    message_queue_size=_QUEUED_MESSAGES,
+                    max_message_size=limits.frame_bytes,
+                    receive_buffer_size=_READ_BYTES,
+                )
+        if socket is None:
+            raise reader.error
+    except BaseException as error:
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
+        why = _why_not(error, url, timeout)
+        if why is None:
+            raise
+        raise Unreachable(why) from None
+    return WebSocketLink(socket, host, stream=stream, is_encrypted=address.scheme == "wss")
+
+
+class _Reader:
+    """Stands in for the nursery that a WebSocket starts its reader in, and keeps how that ends.
+
+    A reader that ends before the WebSocket is open cancels `opening`; trio-websocket would let its
+    error end the nursery, or wait for good.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self.opening = trio.CancelScope()
+        self.error: Exception = HandshakeError()
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self._nursery.start_soon(self._run, read)
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await read()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.opening.cancel()
+
+
+_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+async def _open_stream(address: Address) -> _Stream:
+    if address.scheme != "wss":
+        return await trio.open_tcp_stream(address.host, address.port)
+    stream = await trio.open_ssl_over_tcp_stream(
+        address.host,
+        address.port,
+        ssl_context=ssl.create_default_context(),
+        https_compatible=True,
+    )
+    try:
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
+
+
+def _why_not(error: BaseException, url: str, timeout: float) -> str | None:
+    """Return why there is no WebSocket at *url*; None for an error that says nothing of that."""
+    match error:
+        case trio.TooSlowError():
+            return f"{url} did not answer within {timeout:g} s"
+        case ConnectionRejected():
+            return f"{url} answers with HTTP {error.status_code}, not alknet"
+        case HandshakeError() | ConnectionClosed():
+            return f"{url} does not answer as a WebSocket does"
+        case OSError() | trio.BrokenResourceError():
+            return f"cannot reach {url}: {in_words(error)}"
+        case _:
+            return None

@@ -23,8 +23,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from alknet.errors import BadSignature, Refused, RemoteProtocolError
-from alknet.keys import Ed25519Key, verify_ed25519
+from alknet.errors import BadSignature, Locked, Refused, RemoteProtocolError
+from alknet.keys import Ed25519Key, ssh_fingerprint, verify_ed25519
 from alknet.wire.link import Format
 
 PROTOCOL: Final = 1
@@ -83,15 +83,16 @@ def challenge(node: str, key: Ed25519Key | None) -> Challenge:
 def respond(
     offered: Challenge,
     key: Ed25519Key | str,
-    expect: bytes | None = None,
+    expect: bytes | str | None = None,
     format: Format | None = None,
 ) -> Response:
     """Return a client's answer to *offered*, signed with *key*, or carrying it if it is a token.
 
-    *expect* is the public key that the server must show.
+    *expect* is the public key that the server must show, or the fingerprint of it.
 
     Raises:
         Refused: the server shows another key than *expect*, or speaks another protocol version.
+        Locked: a key is expected, and the server shows none.
     """
     if offered.protocol != PROTOCOL:
         raise Refused(
@@ -99,14 +100,28 @@ def respond(
         )
     if len(offered.nonce) != NONCE_BYTES:
         raise RemoteProtocolError(f"the challenge's nonce is not {NONCE_BYTES} bytes long")
-    if expect is not None and offered.public_key != expect:
-        shown = "none (is its vault locked?)" if offered.public_key is None else "another"
-        raise Refused(f"the node at this address should hold a certain key, and shows {shown}")
+    if expect is not None:
+        _check_key(offered, expect)
     nonce = secrets.token_bytes(NONCE_BYTES)
     if isinstance(key, str):
         return Response(nonce=nonce, token=key, format=format)
     proof = key.sign(_transcript(b"client", offered, nonce, key.public_key))
     return Response(nonce=nonce, public_key=key.public_key, signature=proof, format=format)
+
+
+def _check_key(offered: Challenge, expect: bytes | str) -> None:
+    wanted = expect if isinstance(expect, str) else ssh_fingerprint(expect)
+    if offered.public_key is None:
+        raise Locked(
+            f"the node at this address should show the key {wanted} and shows none: its vault is "
+            f"locked, or it is another node"
+        )
+    shown = ssh_fingerprint(offered.public_key)
+    if shown != wanted:
+        raise Refused(
+            f"the node at this address should hold the key {wanted} and shows {shown}: "
+            f"it is another node, or has another seed"
+        )
 
 
 def prove(offered: Challenge, response: Response) -> bytes:
