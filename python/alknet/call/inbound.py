@@ -4,6 +4,8 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.invocation import Invocation, departed
@@ -18,6 +20,8 @@ from alknet.wire.link import Format
 
 if TYPE_CHECKING:
     from alknet.call.dispatch import Dispatcher
+
+log = structlog.get_logger("alknet.call")
 
 _ANYTHING: Final = PayloadType(Any)
 
@@ -91,7 +95,10 @@ class RemoteInvocation(Invocation):
             known = error if isinstance(error, CallError) else Internal("the operation failed")
             details = None
             if known.details is not None:
-                details = encode(known.details, self.session.format)
+                try:
+                    details = encode(known.details, self.session.format)
+                except Exception:  # whatever is wrong with them, the error itself must get through
+                    log.exception("details of an error cannot be written", code=known.code)
             self.session.fail(self._event.id, known.code, known.message, known.retryable, details)
 
     def _end(self) -> bool:

@@ -22,10 +22,13 @@ class Items(AsyncIterator[Item], Generic[Item]):
     """
 
     def __init__(self, window: int = DEFAULT_WINDOW) -> None:
+        if window < 1:
+            raise ValueError(f"a window of {window} items would never let one through: at least 1")
         self.window = window
         self._items: deque[Item] = deque()
         self._ready = Wakeup()
         self._room = Wakeup()
+        self._has_begun = True
         self._is_over = False
         self._error: BaseException | None = None
         self._grant: Callable[[int], None] | None = None
@@ -39,6 +42,8 @@ class Items(AsyncIterator[Item], Generic[Item]):
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
+            if not self._has_begun:
+                raise RuntimeError("a stream begins when it is entered: async with ... as items")
             await self._ready.wait()
         item = self._items.popleft()
         self._taken += 1

@@ -48,9 +48,10 @@ class OneShot:
 
     def unwrap(self) -> Any:
         """Return the value or raise the error. Trio calls this in the task that wakes up."""
-        error = self._error
+        # Whoever still holds the OneShot need not hold a large answer too, nor an error whose
+        # traceback leads back here: that cycle would wait for the garbage collector.
+        error, self._error = self._error, None
         if error is None:
-            # Whoever still holds the OneShot need not hold a large answer too.
             value, self._value = self._value, None
             return value
         try:

@@ -30,9 +30,11 @@ class Stream(Items[Item], Generic[Item]):
         super().__init__(window)
         self._start = start
         self._stop: Stop | None = None
+        self._has_begun = False
 
     async def __aenter__(self) -> Self:
         self._stop = await self._start(self)
+        self._has_begun = True
         return self
 
     async def __aexit__(

@@ -68,17 +68,17 @@ class Actor:
 
         Whatever waits or runs when this ends, for whatever reason, is failed with Unavailable.
         """
-        try:
-            async with self.service.running(), trio.open_nursery() as nursery:
-                self.nursery = nursery
-                self.is_serving = True
-                self.is_draining = False
-                task_status.started()
+        async with self.service.running(), trio.open_nursery() as nursery:
+            self.nursery = nursery
+            self.is_serving = True
+            self.is_draining = False
+            task_status.started()
+            try:
                 await self._serve()
-        finally:
-            self.is_serving = False
-            self.nursery = None
-            self._abandon_all()
+            finally:
+                # Before the nursery closes, and not when `running` has let go of what it holds: a
+                # call that comes in between would find a service that takes it and nobody there.
+                self._abandon_all()
 
     async def drain(self) -> None:
         """Take no more requests, and return when those taken have been answered."""
@@ -95,17 +95,23 @@ class Actor:
         """Let `drain` look again: a call less is being answered."""
         self._idle.unpark_all()
 
+    def crash(self, error: ServiceFailed) -> None:
+        """End this life with *error*, which a handler has raised in somebody else's task."""
+        if self.nursery is not None:
+            self.nursery.start_soon(_raise, error, name=f"the end of {self.name}")
+
     def _abandon_all(self) -> None:
-        """Fail what has been taken or waits, since nobody will serve it."""
-        error = self.gone()
+        """Take no more, and fail what has been taken or waits, since nobody will serve it."""
+        self.is_serving = False
+        self.nursery = None
         if self._current is not None:
             current = self._current
             self._end(current)
-            current.fail(error)
+            current.fail(self.gone())
         while self._taken:
             self.busy -= 1
-            self._taken.popleft().fail(error)
-        self.mailbox.close(error)
+            self._taken.popleft().fail(self.gone())
+        self.mailbox.close(self.gone)
         self._idle.unpark_all()
 
     async def _serve(self) -> None:
@@ -131,7 +137,7 @@ class Actor:
                 self._taken = await self.mailbox.take()
                 self.busy += len(self._taken)
             invocation = self._taken.popleft()
-            if invocation.is_over:
+            if invocation.is_over or _is_late(invocation):
                 self.busy -= 1
                 continue
             self._current = invocation
@@ -144,13 +150,18 @@ class Actor:
                         answer = await answer
                     else:
                         answer = await by(invocation.deadline, scope, answer)
-                self._end(invocation)
-                invocation.respond(answer)
             except Exception as error:
                 self._end(invocation)
                 invocation.fail(_outcome(error, invocation.context))
                 if isinstance(error, ServiceFailed):
                     raise
+            else:
+                self._end(invocation)
+                try:
+                    invocation.respond(answer)
+                except Exception as error:
+                    # What was answered cannot be written to the caller's link.
+                    invocation.fail(_outcome(error, invocation.context))
             if scope.cancel_called:
                 return
             served += 1
@@ -222,6 +233,8 @@ class HandlerEndpoint:
         except CallError:
             raise
         except Exception as error:
+            if isinstance(error, ServiceFailed):
+                actor.crash(error)
             raise fault(error, source.context(entry)) from error
         finally:
             actor.busy -= 1
@@ -233,14 +246,17 @@ class HandlerEndpoint:
             invocation.respond(self.call(invocation))
         except Exception as error:
             invocation.fail(_outcome(error, invocation.context))
+            if isinstance(error, ServiceFailed):
+                self.actor.crash(error)
 
     async def _beside(self, invocation: Invocation) -> None:
         """Run the handler in a task of its own; raises only what ends the service."""
         actor = self.actor
         try:
+            # The caller may have left, or be late, before this task had its first turn.
+            if invocation.is_over or _is_late(invocation):
+                return
             with trio.CancelScope(deadline=invocation.deadline) as scope:
-                if invocation.is_over:
-                    return
                 invocation.scope = scope
                 try:
                     await self._run(invocation)
@@ -303,6 +319,21 @@ def by(
 def late(invocation: Invocation) -> DeadlineExceeded:
     """Return the error for a handler that was not done by its call's deadline."""
     return DeadlineExceeded(f"{invocation.entry.spec.name} was not done by its deadline")
+
+
+def _is_late(invocation: Invocation) -> bool:
+    """Tell whether the deadline has passed while the call waited, and fail it if so.
+
+    What nobody waits for any more must not begin: it may be a payment.
+    """
+    if invocation.deadline == math.inf or invocation.deadline > trio.current_time():
+        return False
+    invocation.fail(late(invocation))
+    return True
+
+
+async def _raise(error: Exception) -> None:
+    raise error
 
 
 def _outcome(error: Exception, context: Context) -> CallError:

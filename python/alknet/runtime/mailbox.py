@@ -7,6 +7,7 @@ caller nothing to send, so beyond `size` such calls are refused.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule
 from trio.lowlevel import wait_task_rescheduled as park
@@ -53,11 +54,14 @@ class Mailbox:
         self._letters = deque()
         return letters
 
-    def close(self, error: Exception) -> None:
-        """Fail everything that waits with *error*."""
+    def close(self, error: Callable[[], Exception]) -> None:
+        """Fail everything that waits, each with an *error* of its own.
+
+        One error raised in many tasks would mix their tracebacks and keep them all alive.
+        """
         letters, self._letters = self._letters, deque()
         for invocation in letters:
-            invocation.fail(error)
+            invocation.fail(error())
 
     def _admit(self, invocation: Invocation) -> bool:
         # Calls given up while they waited still lie here. They are swept out when the mailbox has

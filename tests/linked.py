@@ -1,0 +1,63 @@
+"""Services that run, and links to them within the process: what a node is made of, in pieces."""
+
+from contextlib import asynccontextmanager
+
+import trio
+
+from alknet.call.dispatch import Dispatcher
+from alknet.call.registry import Registry
+from alknet.call.remote import RemoteClient
+from alknet.call.session import Session
+from alknet.runtime.actor import Actor
+from alknet.runtime.supervisor import Supervisor
+from alknet.transport.memory import memory_pair
+from alknet.wire.limits import DEFAULT_LIMITS
+
+from .people import ALICE
+
+
+@asynccontextmanager
+async def running(*services, name="head"):
+    """Run *services* and yield the dispatcher that asks them."""
+    supervisor = Supervisor(Actor(service) for service in services)
+    dispatcher = Dispatcher(Registry(), name)
+    for actor in supervisor.actors:
+        dispatcher.registry.add(actor.entries())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervisor.run)
+        yield dispatcher
+        nursery.cancel_scope.cancel()
+
+
+class Linked:
+    """Two sessions that face each other: `near` asks through `client`, `far` answers."""
+
+    def __init__(self, near, far):
+        self.near = near
+        self.far = far
+        self.client = RemoteClient(near)
+
+
+@asynccontextmanager
+async def linked(
+    dispatcher,
+    *,
+    identity=ALICE,
+    limits=DEFAULT_LIMITS,
+    format="json",
+    near_dispatcher=None,
+    is_confidential=True,
+    wrap=lambda link: link,
+):
+    """Link a client to *dispatcher*, which takes it for *identity*."""
+    one, other = memory_pair()
+    for link in (one, other):
+        link.format = format
+        link.is_confidential = is_confidential
+    near = Session(wrap(one), identity=None, dispatcher=near_dispatcher)
+    far = Session(other, identity=identity, dispatcher=dispatcher, limits=limits)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(far.run)
+        await nursery.start(near.run)
+        yield Linked(near, far)
+        nursery.cancel_scope.cancel()
