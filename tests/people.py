@@ -37,7 +37,10 @@ def node_settings(*peers, listen=("ws://127.0.0.1:0",), tokens=(), **fields):
         services={
             "auth": AuthSettings(
                 peers=peers
-                or (peer("alice", ALICE_KEY, "*"), peer("worker-1", WORKER_KEY, "services:register")),
+                or (
+                    peer("alice", ALICE_KEY, "*"),
+                    peer("worker-1", WORKER_KEY, "services:register"),
+                ),
                 tokens=tokens,
             ),
             "secrets": None,

@@ -93,9 +93,7 @@ class Dialer:
                 with trio.CancelScope(shield=True):
                     await link.aclose()
                 if isinstance(error, Disconnected):
-                    raise Unreachable(
-                        f"{self.url} hung up during the handshake: {error}"
-                    ) from None
+                    raise Unreachable(f"{self.url} hung up during the handshake: {error}") from None
                 raise
             session = Session(
                 link,

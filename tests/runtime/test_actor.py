@@ -471,11 +471,10 @@ async def test_a_service_that_closes_what_it_holds_refuses_calls_meanwhile():
     async with running() as dispatcher:
         dispatcher.registry.add(actor.entries())
         client = dispatcher.client(ALICE)
-        async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as life:
-                await life.start(actor.run)
-                nursery.start_soon(_wait_then, closing, client, closed)
-                life.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery, trio.open_nursery() as life:
+            await life.start(actor.run)
+            nursery.start_soon(_wait_then, closing, client, closed)
+            life.cancel_scope.cancel()
 
 
 async def _wait_then(closing, client, closed):
