@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,24 +106,20 @@ class Node:
         with self._working:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._supervisor.run)
-                for url in self.settings.node.listen:
-                    self.urls.append(await nursery.start(self._listen, url, nursery))
+                await nursery.start(self._listen, nursery)
                 # A start can be cancelled. What has started is ended by `_stop` alone: the calls
                 # in flight, and whoever asked them, must outlive the cancellation of `run`.
                 self._working.shield = True
                 task_status.started()
 
-    async def _listen(
-        self, url: str, links: trio.Nursery, *, task_status: trio.TaskStatus[str]
-    ) -> None:
+    async def _listen(self, links: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
+        """Listen at every URL, serving what connects in *links*, until told to take no more."""
+        listen = partial(road.listen, limits=self.settings.limits, links=links)
         with self._listening:
-            await road.listen(
-                url,
-                self._serve,
-                limits=self.settings.limits,
-                links=links,
-                task_status=task_status,
-            )
+            async with trio.open_nursery() as listeners:
+                for url in self.settings.node.listen:
+                    self.urls.append(await listeners.start(listen, url, self._serve))
+                task_status.started()
 
     async def _serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link ends."""
