@@ -52,20 +52,31 @@ class Bench(Service, namespace="bench"):
         return request.record
 
 
-def _key() -> Ed25519Key:
-    return Keyring.from_seed(bytes(range(32))).ed25519("m/0'")
+def _key(path: str = "m/0'") -> Ed25519Key:
+    return Keyring.from_seed(bytes(range(32))).ed25519(path)
+
+
+def _line(key: Ed25519Key) -> str:
+    return ssh_public_line(key.public_key, "bench")
 
 
 async def _serve(scheme: str) -> None:
-    client = Peer(
-        "bench", (ssh_public_line(_key().public_key, "bench"),), frozenset({"bench:record"})
-    )
+    """A node that lets the bench in, as a caller and as the worker behind a relay."""
+    caller = Peer("bench", (_line(_key()),), frozenset({"bench:record"}))
+    worker = Peer("worker", (_line(_key("m/1'")),), frozenset({"services:register"}))
     settings = Settings(
         node=NodeSettings(listen=(f"{scheme}://127.0.0.1:0",)),
-        services={"auth": AuthSettings(peers=(client,))},
+        services={"auth": AuthSettings(peers=(caller, worker))},
     )
     async with open_node(settings, services=[Bench()]) as node:
         print(node.url, flush=True)
+        await trio.to_thread.run_sync(sys.stdin.read)
+
+
+async def _work(url: str) -> None:
+    """A worker of the node at *url*, which offers it the same service."""
+    async with connect(url, identity=_key("m/1'"), services=[Bench()], format="msgpack"):
+        print("ready", flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
 
 
@@ -99,12 +110,12 @@ def _pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-async def _calls(client: Client, calls: int) -> float:
+async def _calls(client: Client, calls: int, node: str = "head") -> float:
     request = Store(RECORD)
 
     async def caller() -> None:
         for _ in range(calls // IN_FLIGHT):
-            if await client.call(request) != RECORD:
+            if await client.call(request, node=node) != RECORD:
                 raise AssertionError("the answer is not what was sent")
 
     started = perf_counter()
@@ -114,11 +125,11 @@ async def _calls(client: Client, calls: int) -> float:
     return (perf_counter() - started) / calls * 1e6
 
 
-def _ours(url: str, format: Format, calls: int) -> float:
+def _ours(url: str, format: Format, calls: int, node: str = "head") -> float:
     async def main() -> float:
         async with connect(url, identity=_key(), format=format) as client:
-            await _calls(client, QUICK_CALLS)
-            return await _calls(client, calls)
+            await _calls(client, QUICK_CALLS, node)
+            return await _calls(client, calls, node)
 
     return trio.run(main)
 
@@ -237,10 +248,26 @@ def websocket_call_64(pace: Pace) -> Measured:
     return _compare(pace, "ws", "json", "grpc")
 
 
+@measured_row("relay_call_64", peer="grpc.aio unary, no relay", goal=1)
+def relay_call_64(pace: Pace) -> Measured:
+    """Caller -> head -> worker: two links and three processes, against one link and two."""
+    import grpc  # noqa: F401
+
+    calls = CALLS if pace.rounds > 3 else QUICK_CALLS
+    ours_us, peer_us = [], []
+    with _server("ours", "tcp") as url, _server("worker", url), _server("grpc") as port, _pinned(1):
+        for _ in range(max(pace.rounds // 2, 1)):
+            ours_us.append(_ours(url, "msgpack", calls, "worker"))
+            peer_us.append(_grpc(port, calls))
+    return Measured(median(ours_us), median(peer_us))
+
+
 def main() -> None:
     with _pinned(0):
         if sys.argv[1] == "ours":
             trio.run(_serve, sys.argv[2])
+        elif sys.argv[1] == "worker":
+            trio.run(_work, sys.argv[2])
         else:
             {"rpyc": _rpyc_serve, "grpc": _grpc_serve}[sys.argv[1]]()
 

@@ -54,7 +54,7 @@ class LocalClient(Client):
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:
         if node is not HERE and not self._dispatcher.is_here(node):
-            return await self._peer(node).call(request, timeout=timeout)
+            return await self._peer(node, named(request)).call(request, timeout=timeout)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         result: Reply
         if timeout is None:
@@ -68,7 +68,7 @@ class LocalClient(Client):
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> Stream[Item]:
         if not self._dispatcher.is_here(node):
-            return self._peer(node).stream(request, window=window)
+            return self._peer(node, named(request)).stream(request, window=window)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         return Stream(self._starter(entry, request), window)
 
@@ -81,7 +81,7 @@ class LocalClient(Client):
         timeout: float | None = None,
     ) -> Reply:
         if not self._dispatcher.is_here(node):
-            return await self._peer(node).upload(request, items, timeout=timeout)
+            return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
         invocation = LocalInvocation(entry, request, self)
         invocation.items = Items()
@@ -94,7 +94,7 @@ class LocalClient(Client):
         self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> DuplexStream[In, Out]:
         if not self._dispatcher.is_here(node):
-            return self._peer(node).duplex(request, window=window)
+            return self._peer(node, named(request)).duplex(request, window=window)
         entry = self._admitted.get(type(request)) or self._admit(type(request))
 
         async def start(stream: Stream[Any]) -> Stop:
@@ -110,7 +110,7 @@ class LocalClient(Client):
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         node, name = self._dispatcher.split(path)
         if node is not None:
-            return await self._peer(node).invoke(f"/{HERE}/{name}", input, timeout=timeout)
+            return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
         entry = self._find(name)
         request = entry.input.convert({} if input is None else input)
         if entry.spec.is_stream:
@@ -123,7 +123,7 @@ class LocalClient(Client):
     ) -> Stream[Any]:
         node, name = self._dispatcher.split(path)
         if node is not None:
-            return self._peer(node).invoke_stream(f"/{HERE}/{name}", input, window=window)
+            return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
         entry = self._find(name)
         request = entry.input.convert({} if input is None else input)
         if not entry.spec.is_stream:
@@ -174,17 +174,26 @@ class LocalClient(Client):
         return entry
 
     def _check(self, entry: Entry) -> None:
-        name = entry.spec.name
         if self._uses is not None:
-            if name not in self._uses:
-                parent = self._parent.entry.spec.name if self._parent else "this handler"
-                raise Forbidden(f"{parent} has not declared that it uses {name}: add it to uses=")
+            self._declared(entry.spec.name)
             return
         error = refusal(entry.spec, self._identity, from_outside=False)
         if error is not None:
             raise error
 
-    def _peer(self, node: str) -> Client:
-        if self._uses is not None:
-            raise Forbidden(f"a handler may not call {node!r} without declaring it")
-        return self._dispatcher.peers.client(node)
+    def _declared(self, name: str) -> None:
+        """Refuse what the handler has not declared; a composed call is checked by that alone."""
+        if self._uses is not None and name not in self._uses:
+            parent = self._parent.entry.spec.name if self._parent else "this handler"
+            raise Forbidden(f"{parent} has not declared that it uses {name}: add it to uses=")
+
+    def _peer(self, node: str, name: str) -> Client:
+        """Return a client for the operation *name* of a peer; the peer makes its own check."""
+        self._declared(name)
+        on_behalf_of = None if self._uses is None else self._identity
+        return self._dispatcher.peers.client(node, on_behalf_of=on_behalf_of)
+
+
+def named(request: AnyRequest) -> str:
+    """Return the name of the operation that *request* asks for."""
+    return request.__operation__.name

@@ -7,6 +7,7 @@ from alknet.call.client import Client
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import NotFound
+from alknet.identity import Identity
 from alknet.protocol.request import Kind
 
 
@@ -67,9 +68,13 @@ class Peers:
             raise unknown(f"{_name(session)}/{name}")
         return kind
 
-    def client(self, node: str) -> Client:
-        """Return a client for the operations of *node*."""
-        return RemoteClient(self.route(node))
+    def client(self, node: str, *, on_behalf_of: Identity | None = None) -> Client:
+        """Return a client for the operations of *node*, which may be told for whom it asks.
+
+        Raises:
+            NotFound: *node* is not connected, or has registered nothing.
+        """
+        return RemoteClient(self.route(node), on_behalf_of=on_behalf_of)
 
     def names(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return each connected peer and the operations it has registered, in order of name."""
