@@ -20,11 +20,11 @@ from alknet.call.peers import Peers
 from alknet.call.registry import Entry, Registry
 from alknet.call.relay import Relay
 from alknet.call.remote import local_deadline
+from alknet.call.resource import ListedResources, Ownership, resource_of
 from alknet.call.session import Session
 from alknet.errors import (
     CallError,
     DeadlineExceeded,
-    Forbidden,
     InvalidInput,
     RateLimited,
     Unauthenticated,
@@ -37,13 +37,15 @@ _IDENTITY = PayloadType(Identity)
 class Dispatcher:
     """Takes requests from sessions and from this process to whoever answers them.
 
-    `name` is what this node is called in paths, beside `head`.
+    `name` is what this node is called in paths, beside `head`. `ownership` answers who may do what
+    with which resource.
     """
 
     def __init__(self, registry: Registry, name: str = HERE) -> None:
         self.registry = registry
         self.name = name
         self.peers = Peers()
+        self.ownership: Ownership = ListedResources()
 
     # Where a path leads.
 
@@ -120,15 +122,20 @@ class Dispatcher:
         if entry is None:
             raise unknown(name)
         spec = entry.spec
-        error = refusal(spec, identity)
+        on_resource = spec.access.resource_type is not None
+        resource = None
+        if on_resource:
+            resource = resource_of(spec.resource_id, entry.input.decode(event.input, event.format))
+        error = refusal(
+            spec,
+            identity,
+            is_private=session.link.is_confidential,
+            resource=resource,
+            ownership=self.ownership,
+        )
         if error is not None:
             raise error
-        if spec.confidential and not session.link.is_confidential:
-            raise Forbidden(
-                f"{name} carries secrets and this link could be listened to: use TLS (wss://), or "
-                f"call from the machine itself"
-            )
-        if identity is session.identity:
+        if identity is session.identity and not on_resource:
             session.admitted[event.operation] = entry
         self._submit(session, event, entry, identity)
 

@@ -13,6 +13,7 @@ from alknet.call.invocation import LocalInvocation, LocalStreamInvocation
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import plain
 from alknet.call.registry import Entry
+from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
 from alknet.errors import Forbidden, InvalidOperationType
@@ -55,7 +56,7 @@ class LocalClient(Client):
     ) -> Reply:
         if node is not HERE and not self._dispatcher.is_here(node):
             return await self._peer(node, named(request)).call(request, timeout=timeout)
-        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        entry = self._admitted.get(type(request)) or self._admit(request)
         result: Reply
         if timeout is None:
             result = await self._run(entry, request)
@@ -69,7 +70,7 @@ class LocalClient(Client):
     ) -> Stream[Item]:
         if not self._dispatcher.is_here(node):
             return self._peer(node, named(request)).stream(request, window=window)
-        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        entry = self._admitted.get(type(request)) or self._admit(request)
         return Stream(self._starter(entry, request), window)
 
     async def upload(
@@ -82,7 +83,7 @@ class LocalClient(Client):
     ) -> Reply:
         if not self._dispatcher.is_here(node):
             return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
-        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        entry = self._admitted.get(type(request)) or self._admit(request)
         invocation = LocalInvocation(entry, request, self)
         invocation.items = Items()
         with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
@@ -95,7 +96,7 @@ class LocalClient(Client):
     ) -> DuplexStream[In, Out]:
         if not self._dispatcher.is_here(node):
             return self._peer(node, named(request)).duplex(request, window=window)
-        entry = self._admitted.get(type(request)) or self._admit(type(request))
+        entry = self._admitted.get(type(request)) or self._admit(request)
 
         async def start(stream: Stream[Any]) -> Stop:
             invocation = LocalStreamInvocation(entry, request, self.context(entry), stream)
@@ -111,8 +112,9 @@ class LocalClient(Client):
         node, name = self._dispatcher.split(path)
         if node is not None:
             return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
-        entry = self._find(name)
+        entry = self._dispatcher.registry.find(name)
         request = entry.input.convert({} if input is None else input)
+        self._check(entry, request)
         if entry.spec.is_stream:
             raise InvalidOperationType(f"{name} is a {entry.spec.kind}: stream it instead")
         with Timeout(name, math.inf if timeout is None else timeout):
@@ -124,8 +126,9 @@ class LocalClient(Client):
         node, name = self._dispatcher.split(path)
         if node is not None:
             return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
-        entry = self._find(name)
+        entry = self._dispatcher.registry.find(name)
         request = entry.input.convert({} if input is None else input)
+        self._check(entry, request)
         if not entry.spec.is_stream:
             raise InvalidOperationType(f"{name} is a {entry.spec.kind}: call it instead")
         return Stream(self._starter(entry, request, plain), window)
@@ -162,22 +165,26 @@ class LocalClient(Client):
             deadline=parent.deadline,
         )
 
-    def _find(self, name: str) -> Entry:
-        entry = self._dispatcher.registry.find(name)
-        self._check(entry)
+    def _admit(self, request: AnyRequest) -> Entry:
+        """Return who answers *request*, having checked that this client may ask."""
+        entry = self._dispatcher.registry.find_type(type(request))
+        self._check(entry, request)
+        if entry.spec.access.resource_type is None:
+            self._admitted[type(request)] = entry
         return entry
 
-    def _admit(self, request_type: type[AnyRequest]) -> Entry:
-        entry = self._dispatcher.registry.find_type(request_type)
-        self._check(entry)
-        self._admitted[request_type] = entry
-        return entry
-
-    def _check(self, entry: Entry) -> None:
+    def _check(self, entry: Entry, request: Any) -> None:
+        spec = entry.spec
         if self._uses is not None:
-            self._declared(entry.spec.name)
+            self._declared(spec.name)
             return
-        error = refusal(entry.spec, self._identity, from_outside=False)
+        error = refusal(
+            spec,
+            self._identity,
+            from_outside=False,
+            resource=resource_of(spec.resource_id, request),
+            ownership=self._dispatcher.ownership,
+        )
         if error is not None:
             raise error
 

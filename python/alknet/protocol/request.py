@@ -108,7 +108,8 @@ def operation(
     compared with. `errors` lists the codes that its own errors carry.
 
     Raises:
-        TypeError: the type is none of the four shapes, or the kind does not go with the shape.
+        TypeError: the type is none of the four shapes, the kind does not go with the shape, or a
+            resource is named without saying where its id stands.
     """
 
     def declare(request_type: type[R]) -> type[R]:
@@ -121,6 +122,10 @@ def operation(
             )
         if name.count("/") < 1 or not all(name.split("/")):
             raise TypeError(f"operation {name!r} must read namespace/verb, as in 'secrets/derive'")
+        if (resource is None) != (resource_id is None):
+            raise TypeError(
+                f"operation {name!r}: give both `resource` and `resource_id`, or neither"
+            )
         resource_type, action = resource or (None, None)
         request_type.__operation__ = Declaration(
             name=name,

@@ -43,14 +43,29 @@ class DirectoryService(Service, namespace="services"):
             tuple(
                 summary(entry.spec)
                 for entry in self._dispatcher.registry
-                if refusal(entry.spec, context.identity) is None
+                if self._is_for(entry.spec, context)
             )
+        )
+
+    def _is_for(self, spec: OperationSpec, context: Context) -> bool:
+        """Whether the caller could call the operation, on some resource if it is about one."""
+        session = context.session
+        return (
+            refusal(
+                spec,
+                context.identity,
+                from_outside=session is not None,
+                is_private=session is None or session.link.is_confidential,
+                some_resource=True,
+                ownership=self._dispatcher.ownership,
+            )
+            is None
         )
 
     @handler(concurrent=True)
     def schema(self, request: Schema, context: Context) -> OperationSchema:
         entry = self._dispatcher.registry.get(request.name)
-        if entry is None or refusal(entry.spec, context.identity) is not None:
+        if entry is None or not self._is_for(entry.spec, context):
             raise unknown(request.name)
         spec = entry.spec
         return OperationSchema(

@@ -65,7 +65,7 @@ class AuthService(Service, namespace="auth"):
     @handler(concurrent=True)
     def check(self, request: CheckAccess) -> AccessDecision:
         asked = self._dispatcher.registry.find(request.operation).spec
-        error = refusal(asked, request.identity)
+        error = refusal(asked, request.identity, some_resource=True)
         return AccessDecision(allowed=error is None, why=None if error is None else str(error))
 
     def _owner(self, public_key: bytes) -> Granted | Denied:
