@@ -122,7 +122,8 @@ pub fn read_private_key(
     passphrase: Option<&[u8]>,
 ) -> Result<(ed25519::PrivateKey, String), Error> {
     let bad = |sentence: &str| Error::from(BadKey(sentence.into()));
-    let mut key = KeyFile::from_openssh(file).map_err(|_| {
+    let key = unarmor(file).and_then(|bytes| KeyFile::from_bytes(&bytes).ok());
+    let mut key = key.ok_or_else(|| {
         bad(
             "this is no OpenSSH private key: the file begins with `-----BEGIN OPENSSH PRIVATE \
              KEY-----` (`ssh-keygen -p -f FILE` turns an older format into it)",
@@ -130,6 +131,7 @@ pub fn read_private_key(
     })?;
     if key.is_encrypted() {
         let passphrase = passphrase
+            .filter(|passphrase| !passphrase.is_empty())
             .ok_or_else(|| bad("this OpenSSH private key is encrypted: give its passphrase"))?;
         key = key
             .decrypt(passphrase)
@@ -150,7 +152,20 @@ pub fn read_private_key(
     Ok((private, key.comment().to_owned()))
 }
 
-/// Write *key* as an OpenSSH private key file, encrypted if *passphrase* is given (bcrypt, AES-256).
+/// The bytes between the two marks. Lines may be of any length: OpenSSH breaks them after 70
+/// letters and others after 64 or 76, which the library would refuse.
+fn unarmor(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let inside = file
+        .trim_ascii()
+        .strip_prefix(b"-----BEGIN OPENSSH PRIVATE KEY-----")?
+        .strip_suffix(b"-----END OPENSSH PRIVATE KEY-----")?;
+    let mut letters = Zeroizing::new(Vec::with_capacity(inside.len()));
+    letters.extend(inside.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    STANDARD.decode(&letters[..]).ok().map(Zeroizing::new)
+}
+
+/// Write *key* as an OpenSSH private key file, encrypted (bcrypt, AES-256) if *passphrase* is given
+/// and not empty.
 ///
 /// # Errors
 /// The vault it came from was locked; *comment* has a control character in it.
@@ -170,7 +185,7 @@ pub fn write_private_key(
         private: Ed25519PrivateKey::from_bytes(seed),
     };
     let mut file = KeyFile::new(KeypairData::Ed25519(pair), comment).map_err(failed)?;
-    if let Some(passphrase) = passphrase {
+    if let Some(passphrase) = passphrase.filter(|passphrase| !passphrase.is_empty()) {
         let mut random = [0; BCRYPT_SALT_BYTES + 4];
         random::fill(&mut random)?;
         let (salt, check) = random.split_at(BCRYPT_SALT_BYTES);

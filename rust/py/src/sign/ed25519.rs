@@ -63,7 +63,7 @@ impl Ed25519Key {
 
     /// The key as an OpenSSH private key file; encrypted, if a *passphrase* is given.
     ///
-    /// Without one, whoever reads the text has the key. With one it takes some 100 ms, in which
+    /// Without one, or with an empty one, whoever reads the text has the key. With one it takes some 100 ms, in which
     /// other threads run.
     ///
     /// Raises:

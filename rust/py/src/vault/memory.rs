@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 #[pyclass(frozen, get_all, module = "alknet.keys")]
 struct MemoryStatus {
     /// Bytes of memory that secrets are kept in.
-    bytes: usize,
+    total_bytes: usize,
     /// How many of them are locked, and never written to swap.
     locked_bytes: usize,
     /// Why some are not locked, in the system's words; None if all are.
@@ -25,13 +25,13 @@ impl MemoryStatus {
     /// Whether every secret is in locked memory.
     #[getter]
     fn locked(&self) -> bool {
-        self.locked_bytes == self.bytes
+        self.locked_bytes == self.total_bytes
     }
 
     fn __repr__(&self) -> String {
         format!(
-            "MemoryStatus(bytes={}, locked_bytes={}, reason={}, dumpable={})",
-            self.bytes,
+            "MemoryStatus(total_bytes={}, locked_bytes={}, reason={}, dumpable={})",
+            self.total_bytes,
             self.locked_bytes,
             self.reason
                 .as_ref()
@@ -46,7 +46,7 @@ impl MemoryStatus {
 fn memory_status() -> MemoryStatus {
     let status = cell::memory_status();
     MemoryStatus {
-        bytes: status.bytes,
+        total_bytes: status.bytes,
         locked_bytes: status.locked_bytes,
         reason: status.reason,
         dumpable: process::is_dumpable(),
