@@ -164,6 +164,7 @@ impl Encoder {
     }
 
     /// The envelopes that wait, one by one; of a framed encoder, all of them as one run.
+    #[must_use]
     pub fn runs(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         let whole = [self.buffer.len()];
         let count = if self.framed {

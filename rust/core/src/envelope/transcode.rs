@@ -122,10 +122,10 @@ impl msgpack::Scanner<'_> {
         match self.item()? {
             Item::String(length) => json::write_string(out, self.text(length)?),
             Item::Unsigned(value) => {
-                json::write_string(out, itoa::Buffer::new().format(value).as_bytes())
+                json::write_string(out, itoa::Buffer::new().format(value).as_bytes());
             }
             Item::Negative(value) => {
-                json::write_string(out, itoa::Buffer::new().format(value).as_bytes())
+                json::write_string(out, itoa::Buffer::new().format(value).as_bytes());
             }
             other => {
                 let reason = format!("{} as a key has no form in JSON", other.name());

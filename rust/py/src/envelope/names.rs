@@ -10,7 +10,13 @@ const LONGEST: usize = 64;
 const SLOTS: usize = 128;
 
 /// A direct-mapped cache: bounded, and never wrong, because the text is compared.
-pub(super) struct Names(Vec<Option<(Box<[u8]>, Py<PyAny>)>>);
+pub(super) struct Names(Vec<Option<Name>>);
+
+/// The text, in UTF-8, and the string made of it.
+struct Name {
+    utf8: Box<[u8]>,
+    string: Py<PyAny>,
+}
 
 impl Names {
     pub(super) fn new() -> Self {
@@ -28,10 +34,13 @@ impl Names {
         }
         let slot = &mut self.0[slot_of(name)];
         match slot {
-            Some((known, string)) if **known == *name => Ok(string.clone_ref(py)),
+            Some(known) if *known.utf8 == *name => Ok(known.string.clone_ref(py)),
             _ => {
                 let string = PyString::from_bytes(py, name)?.into_any().unbind();
-                *slot = Some((name.into(), string.clone_ref(py)));
+                *slot = Some(Name {
+                    utf8: name.into(),
+                    string: string.clone_ref(py),
+                });
                 Ok(string)
             }
         }
@@ -45,5 +54,6 @@ fn slot_of(name: &[u8]) -> usize {
         .last_chunk::<8>()
         .map_or(0, |tail| u64::from_le_bytes(*tail));
     let mixed = (tail ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - SLOTS.trailing_zeros())) as usize
+    // The upper bits are the best mixed.
+    usize::try_from(mixed >> (u64::BITS - SLOTS.trailing_zeros())).unwrap_or(0)
 }

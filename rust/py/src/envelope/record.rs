@@ -195,7 +195,7 @@ unsafe extern "C" fn new<R: Record>(
         let (args, kwargs) = unsafe {
             (
                 Borrowed::from_ptr(py, args).to_owned(),
-                Borrowed::from_ptr_or_opt(py, kwargs).map(|kwargs| kwargs.to_owned()),
+                Borrowed::from_ptr_or_opt(py, kwargs).map(Borrowed::to_owned),
             )
         };
         let made = from_arguments::<R>(&args, kwargs.as_ref());

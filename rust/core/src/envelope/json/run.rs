@@ -6,8 +6,8 @@ use wide::u8x16;
 
 /// The first position from *at* on that holds `"`, `\` or a control character, or the end.
 ///
-/// Sets *beyond_ascii* if a byte above 0x7f may have been passed (it may be set for one that stands a
-/// little further on): only then need anybody look whether the input is UTF-8.
+/// Sets `beyond_ascii` if a byte above 0x7f may have been passed (it may be set for one that stands
+/// a little further on): only then need anybody look whether the input is UTF-8.
 #[inline(always)]
 pub(super) fn plain_run(bytes: &[u8], mut at: usize, beyond_ascii: &mut bool) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {

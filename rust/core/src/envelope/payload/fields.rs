@@ -17,12 +17,11 @@ pub(crate) fn each_key<'a, R: Reader<'a>>(
     let mut map = reader.enter_map().in_field(map_name)?;
     while let Some(key) = reader.next_key(&mut map).in_field(map_name)? {
         let resolved;
-        let name = match key.plain() {
-            Some(name) => name,
-            None => {
-                resolved = key.to_str().into_owned();
-                resolved.as_bytes()
-            }
+        let name = if let Some(name) = key.plain() {
+            name
+        } else {
+            resolved = key.to_str().into_owned();
+            resolved.as_bytes()
         };
         visit(reader, name, key)?;
     }
@@ -41,7 +40,7 @@ pub(crate) struct Fields<'a> {
     seen: u32,
     /// Made when the first unknown field comes, which is rare; a hash set, because how many come is
     /// the peer's choice.
-    unknown: Option<Box<HashSet<Cow<'a, str>>>>,
+    unknown: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Fields<'a> {
