@@ -12,30 +12,35 @@ from ..linked import linked, running
 from ..people import ALICE
 
 
-def stream_of(*items, window=64):
-    """Return a stream that these items have been pushed into, and that is over."""
+class Producer:
+    """Pushes *items*, ends the stream if it is told to, and counts how often it is stopped."""
 
-    def start(stream):
-        for item in items:
+    def __init__(self, *items, error=None, ends=True):
+        self.items = items
+        self.error = error
+        self.ends = ends
+        self.started = 0
+        self.stopped = 0
+
+    async def start(self, stream):
+        self.started += 1
+        for item in self.items:
             stream.push(item)
-        stream.finish()
-        return lambda: None
+        if self.ends:
+            stream.finish(self.error)
+        return self.stop
 
-    return Stream(start, window)
+    async def stop(self):
+        self.stopped += 1
 
 
 async def test_items_come_in_order_and_then_the_stream_ends():
-    async with stream_of(1, 2, 3) as items:
+    async with Stream(Producer(1, 2, 3).start) as items:
         assert [item async for item in items] == [1, 2, 3]
 
 
 async def test_the_producers_error_comes_after_the_items_that_went_before_it():
-    def start(stream):
-        stream.push(1)
-        stream.finish(KeyError("k"))
-        return lambda: None
-
-    async with Stream(start, 8) as items:
+    async with Stream(Producer(1, error=KeyError("k")).start) as items:
         assert await anext(items) == 1
         for _ in range(2):
             with pytest.raises(KeyError):
@@ -43,16 +48,16 @@ async def test_the_producers_error_comes_after_the_items_that_went_before_it():
 
 
 async def test_nothing_starts_before_the_block_is_entered():
-    started = []
-    stream = Stream(lambda stream: started.append(stream) or (lambda: None), 8)
-    assert not started
+    producer = Producer()
+    stream = Stream(producer.start)
+    assert not producer.started
 
     async with stream:
-        assert started
+        assert producer.started == 1
 
 
 async def test_iterating_outside_the_block_is_a_mistake_that_is_told(autojump_clock):
-    stream = stream_of(1)
+    stream = Stream(Producer(1).start)
 
     with trio.fail_after(1), pytest.raises(RuntimeError, match="async with"):
         await anext(stream)
@@ -61,46 +66,29 @@ async def test_iterating_outside_the_block_is_a_mistake_that_is_told(autojump_cl
 @pytest.mark.parametrize("window", [0, -1])
 def test_a_window_without_room_for_an_item_is_refused(window):
     with pytest.raises(ValueError, match="at least 1"):
-        Stream(lambda stream: lambda: None, window)
+        Stream(Producer().start, window)
 
 
 async def test_after_the_block_nothing_is_left_to_read():
-    async with stream_of(1, 2) as items:
+    async with Stream(Producer(1, 2).start) as items:
         pass
 
     assert [item async for item in items] == []
 
 
 async def test_leaving_twice_stops_the_producer_once():
-    stopped = []
-    async with Stream(lambda stream: lambda: stopped.append(True), 8) as items:
+    producer = Producer(ends=False)
+    async with Stream(producer.start) as items:
         pass
     await items.__aexit__(None, None, None)
 
-    assert stopped == [True]
-
-
-async def test_a_producer_that_has_ended_is_not_stopped():
-    stopped = []
-
-    def start(stream):
-        stream.finish()
-        return lambda: stopped.append(True)
-
-    async with Stream(start, 8):
-        pass
-
-    assert not stopped
+    assert producer.stopped == 1
 
 
 async def test_credit_is_granted_by_half_windows_and_never_beyond_the_window():
     granted = []
-
-    def start(stream):
-        stream.grant_with(granted.append)
-        return lambda: None
-
-    async with Stream(start, 8) as items:
+    async with Stream(Producer(ends=False).start, 8) as items:
+        items.grant_with(granted.append)
         outstanding = 8
         for number in range(100):
             assert outstanding > 0, "a producer with nothing granted would stand still"
@@ -128,14 +116,15 @@ async def test_a_producer_in_this_process_never_runs_ahead_of_the_window():
 
 
 @pytest.mark.parametrize("is_remote", [False, True])
-async def test_the_finally_blocks_of_the_producer_run_soon_after_the_consumer_leaves(is_remote):
+async def test_the_finally_blocks_of_the_producer_have_run_when_the_block_is_left(is_remote):
     echo = Echo()
     async with running(echo) as dispatcher, linked(dispatcher) as link:
         client = link.client if is_remote else dispatcher.client(ALICE)
         async with client.stream(Ticks()) as items:
             assert await anext(items) == 0
             assert echo.active == 1
-        await wait_all_tasks_blocked()
+        if is_remote:  # it has been told, and needs a moment
+            await wait_all_tasks_blocked()
 
         assert echo.active == 0
 
