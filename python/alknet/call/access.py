@@ -29,7 +29,8 @@ def refusal(
 
     The answers, in this order: an internal operation does not exist for a caller from outside
     (NotFound, the same words as for a name that really does not exist); a confidential one is
-    Forbidden over a link that is not *is_private*, whoever calls; an open rule lets anybody in; without an identity the answer is Unauthenticated; then every scope of `all_of`, one of
+    Forbidden over a link that is not *is_private*, whoever calls; an open rule lets anybody in;
+    without an identity the answer is Unauthenticated; then every scope of `all_of`, one of
     `any_of`, and the action on *resource*, as *ownership* has it, must be held, else Forbidden with
     the first thing that is missing. Who is granted `*` owns every resource.
 

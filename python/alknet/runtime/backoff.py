@@ -1,4 +1,4 @@
-"""Backoff: pauses that double, with jitter, so that what failed together does not return together."""
+"""Backoff: pauses that double, with jitter, so that what fell together does not rise together."""
 
 import random
 
