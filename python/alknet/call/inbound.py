@@ -4,8 +4,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.invocation import Invocation, departed
@@ -20,8 +18,6 @@ from alknet.wire.link import Format
 
 if TYPE_CHECKING:
     from alknet.call.dispatch import Dispatcher
-
-log = structlog.get_logger("alknet.call")
 
 _ANYTHING: Final = PayloadType(Any)
 
@@ -93,13 +89,7 @@ class RemoteInvocation(Invocation):
     def fail(self, error: BaseException) -> None:
         if self._end():
             known = error if isinstance(error, CallError) else Internal("the operation failed")
-            details = None
-            if known.details is not None:
-                try:
-                    details = encode(known.details, self.session.format)
-                except Exception:  # whatever is wrong with them, the error itself must get through
-                    log.exception("details of an error cannot be written", code=known.code)
-            self.session.fail(self._event.id, known.code, known.message, known.retryable, details)
+            self.session.refuse(self._event.id, known)
 
     def _end(self) -> bool:
         """Mark the call as over; return whether it was not before."""

@@ -60,8 +60,7 @@ class Relay:
 
     def failed(self, error: CallError) -> None:
         self._origin.inbound.pop(self._origin_id, None)
-        details = None if error.details is None else encode(error.details, self._origin.format)
-        self._origin.fail(self._origin_id, error.code, error.message, error.retryable, details)
+        self._origin.refuse(self._origin_id, error)
 
     def invited(self, items: int) -> None:
         self._origin.invite(self._origin_id, items)

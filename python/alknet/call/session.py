@@ -26,6 +26,7 @@ from alknet._core.envelope import (
     LinkPing,
 )
 from alknet.call.deadlines import Deadlines
+from alknet.call.payload import encode
 from alknet.call.pending import Pending
 from alknet.call.registry import Entry
 from alknet.call.wakeup import Wakeup
@@ -49,6 +50,7 @@ log = structlog.get_logger("alknet.session")
 
 _CLOSING_SECONDS = 2.0
 _EAGER_MESSAGES = 8
+_SHORT_CHARACTERS = 200
 
 
 class Inbound(Protocol):
@@ -165,18 +167,29 @@ class Session:
                     return
                 for event in feed(data):
                     self._handle(event)
+                    if self._lost is not None:
+                        return
         except RemoteProtocolError as error:
             log.warning("peer broke the protocol", peer=link.peer_address, error=str(error))
+            for event in error.events:
+                if type(event) is not CallRequested:  # nobody would hear the answer
+                    self._handle(event)
             self._close(error)
-            with trio.move_on_after(_CLOSING_SECONDS):
-                await self._say_goodbye(error)
+            await self._say_goodbye(error)
         except Disconnected as error:
             self._close(error)
 
     async def _say_goodbye(self, error: RemoteProtocolError) -> None:
         """Tell the peer why the link is about to be closed, as an error that answers no call."""
         self.encoder.failed("", "INVALID_INPUT", str(error))
-        await self.link.send(self.encoder.take())
+        self._queued.set()
+        with trio.move_on_after(_CLOSING_SECONDS):
+            await self._written()
+
+    async def _written(self) -> None:
+        """Return when the link has taken all that was queued; only the writer writes."""
+        while self.encoder.pending or self._unsent or self._is_sending:
+            await self._sent.park()
 
     async def _write(self) -> None:
         link, encoder = self.link, self.encoder
@@ -302,8 +315,23 @@ class Session:
     ) -> None:
         """Answer the peer's call *request_id* with an error."""
         if self._lost is None:
-            self.encoder.failed(request_id, code, message, retryable, details)
+            try:
+                self.encoder.failed(request_id, code, message, retryable, details)
+            except (LocalProtocolError, UnicodeEncodeError):
+                # Longer than a frame, or no text at all: still the call must have its outcome.
+                short = message[:_SHORT_CHARACTERS].encode(errors="replace").decode()
+                self.encoder.failed(request_id, code, short, retryable)
             self._queue()
+
+    def refuse(self, request_id: str, error: CallError) -> None:
+        """Answer the peer's call *request_id* with *error*, details and all."""
+        details = None
+        if error.details is not None:
+            try:
+                details = encode(error.details, self.format)
+            except Exception:  # whatever is wrong with them, the error itself must get through
+                log.exception("details of an error cannot be written", code=error.code)
+        self.fail(request_id, error.code, error.message, error.retryable, details)
 
     def _queue(self) -> None:
         """Have what was just encoded sent: at once if much has gathered, else by the writer.
@@ -356,7 +384,7 @@ class Session:
                 answering.finished()
         elif kind is LinkPing:
             self.encoder.pong(event.id)
-            self._queued.set()
+            self._queue()
 
     def _credited(self, event: CallCredit) -> None:
         answering = self.inbound.get(event.id)
