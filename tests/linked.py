@@ -47,14 +47,15 @@ async def linked(
     format="json",
     near_dispatcher=None,
     is_confidential=True,
-    wrap=lambda link: link,
+    framed=False,
 ):
     """Link a client to *dispatcher*, which takes it for *identity*."""
     one, other = memory_pair()
     for link in (one, other):
         link.format = format
+        link.framed = framed
         link.is_confidential = is_confidential
-    near = Session(wrap(one), identity=None, dispatcher=near_dispatcher)
+    near = Session(one, identity=None, dispatcher=near_dispatcher, is_dialled=True)
     far = Session(other, identity=identity, dispatcher=dispatcher, limits=limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(far.run)

@@ -1,4 +1,4 @@
-"""Actor: every call has exactly one outcome, whatever its caller, its handler and its service do."""
+"""Actor: every call has exactly one outcome, whatever caller, handler and service do."""
 
 import math
 from contextlib import asynccontextmanager
@@ -242,7 +242,7 @@ async def test_a_call_given_up_while_it_waited_never_begins(client, echo):
 
 async def test_a_concurrent_call_given_up_before_its_task_ran_never_begins(dispatcher, echo):
     # Request and abort arrive in one piece, so the handler's task has had no turn between them.
-    async with linked(dispatcher) as link:
+    async with linked(dispatcher, framed=True) as link:
         pending = PendingCall(PayloadType(Any), "echo/hold")
         link.near.give_up(link.near.ask("/head/echo/hold", b"{}", pending))
         await wait_all_tasks_blocked()

@@ -107,7 +107,7 @@ class Dispatcher:
             else:
                 self._submit(session, event, entry, session.identity)
         except CallError as error:
-            session.fail(request_id, error.code, error.message, error.retryable)
+            session.refuse(request_id, error)
 
     def _first(self, session: Session, event: CallRequested) -> None:
         """Take the long way: route, find out who calls, check."""
@@ -168,7 +168,12 @@ class Dispatcher:
                 raise DeadlineExceeded(
                     f"the deadline of {entry.spec.name} was over when it arrived"
                 )
-        kind = RemoteStreamInvocation if entry.spec.is_stream else RemoteInvocation
+        spec = entry.spec
+        # A caller that grants items wants a stream, one that grants none wants an answer, and one
+        # that says nothing takes what comes.
+        if event.window is not None and spec.is_stream != (event.window > 0):
+            spec.expect(*(STREAMING if event.window else ("query", "mutation", "upload")))
+        kind = RemoteStreamInvocation if spec.is_stream else RemoteInvocation
         invocation = kind(self, session, event, entry, identity, deadline)
         session.inbound[event.id] = invocation
         entry.endpoint.submit(invocation)

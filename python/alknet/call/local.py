@@ -16,9 +16,9 @@ from alknet.call.registry import Entry
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
-from alknet.errors import Forbidden, InvalidOperationType
+from alknet.errors import Forbidden
 from alknet.identity import Identity
-from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
+from alknet.protocol.request import AnyRequest, Duplex, Kind, Request, Subscription, Upload
 
 if TYPE_CHECKING:
     from alknet.call.dispatch import Dispatcher
@@ -56,7 +56,7 @@ class LocalClient(Client):
     ) -> Reply:
         if node is not HERE and not self._dispatcher.is_here(node):
             return await self._peer(node, named(request)).call(request, timeout=timeout)
-        entry = self._admitted.get(type(request)) or self._admit(request)
+        entry = self._admitted.get(type(request)) or self._admit(request, "query", "mutation")
         result: Reply
         if timeout is None:
             result = await self._run(entry, request)
@@ -70,7 +70,7 @@ class LocalClient(Client):
     ) -> Stream[Item]:
         if not self._dispatcher.is_here(node):
             return self._peer(node, named(request)).stream(request, window=window)
-        entry = self._admitted.get(type(request)) or self._admit(request)
+        entry = self._admit(request, "subscription")
         return Stream(self._starter(entry, request), window)
 
     async def upload(
@@ -83,7 +83,7 @@ class LocalClient(Client):
     ) -> Reply:
         if not self._dispatcher.is_here(node):
             return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
-        entry = self._admitted.get(type(request)) or self._admit(request)
+        entry = self._admit(request, "upload")
         invocation = LocalInvocation(entry, request, self)
         invocation.items = Items()
         with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
@@ -96,7 +96,7 @@ class LocalClient(Client):
     ) -> DuplexStream[In, Out]:
         if not self._dispatcher.is_here(node):
             return self._peer(node, named(request)).duplex(request, window=window)
-        entry = self._admitted.get(type(request)) or self._admit(request)
+        entry = self._admit(request, "duplex")
 
         async def start(stream: Stream[Any]) -> Stop:
             invocation = LocalStreamInvocation(entry, request, self.context(entry), stream)
@@ -113,10 +113,9 @@ class LocalClient(Client):
         if node is not None:
             return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
         entry = self._dispatcher.registry.find(name)
+        entry.spec.expect("query", "mutation")
         request = entry.input.convert({} if input is None else input)
         self._check(entry, request)
-        if entry.spec.is_stream:
-            raise InvalidOperationType(f"{name} is a {entry.spec.kind}: stream it instead")
         with Timeout(name, math.inf if timeout is None else timeout):
             return plain(await self._run(entry, request))
 
@@ -127,10 +126,9 @@ class LocalClient(Client):
         if node is not None:
             return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
         entry = self._dispatcher.registry.find(name)
+        entry.spec.expect("subscription")
         request = entry.input.convert({} if input is None else input)
         self._check(entry, request)
-        if not entry.spec.is_stream:
-            raise InvalidOperationType(f"{name} is a {entry.spec.kind}: call it instead")
         return Stream(self._starter(entry, request, plain), window)
 
     async def _run(self, entry: Entry, request: Any) -> Any:
@@ -165,11 +163,13 @@ class LocalClient(Client):
             deadline=parent.deadline,
         )
 
-    def _admit(self, request: AnyRequest) -> Entry:
+    def _admit(self, request: AnyRequest, *kinds: Kind) -> Entry:
         """Return who answers *request*, having checked that this client may ask."""
         entry = self._dispatcher.registry.find_type(type(request))
         self._check(entry, request)
-        if entry.spec.access.resource_type is None:
+        entry.spec.expect(*kinds)
+        # Only `call` looks there, which is why only what can be called is put there.
+        if "query" in kinds and entry.spec.access.resource_type is None:
             self._admitted[type(request)] = entry
         return entry
 

@@ -8,10 +8,18 @@ from typing import Any
 import msgspec
 
 from alknet.call.payload import PayloadType
+from alknet.errors import InvalidOperationType
 from alknet.identity import AccessRule
 from alknet.protocol.request import AnyRequest, Kind, Visibility, signature
 
 STREAMING: frozenset[Kind] = frozenset({"subscription", "duplex"})
+_VERBS: dict[Kind, str] = {
+    "query": "call it",
+    "mutation": "call it",
+    "subscription": "stream it",
+    "upload": "upload to it",
+    "duplex": "open a duplex to it",
+}
 
 
 class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +52,15 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
     def is_stream(self) -> bool:
         """Whether the answer is a stream of items."""
         return self.kind in STREAMING
+
+    def expect(self, *kinds: Kind) -> None:
+        """Refuse to be asked as something that the operation is not.
+
+        Raises:
+            InvalidOperationType: its kind is none of *kinds*; the message says how to ask.
+        """
+        if self.kind not in kinds:
+            raise InvalidOperationType(f"{self.name} is a {self.kind}: {_VERBS[self.kind]} instead")
 
 
 class OperationType:

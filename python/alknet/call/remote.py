@@ -30,6 +30,12 @@ Out = TypeVar("Out")
 _ANYTHING = PayloadType(Any)
 DEFAULT_TIMEOUT = 30.0
 
+# The caller's own clock decides whether it was a timeout or the end of a scope of the caller's; the
+# far end's only sees to it that nothing goes on in vain, so it may be that much later.
+_GRACE_MS = 5
+# A deadline that no clock reaches can still be written: thirty thousand years.
+_LONGEST_SECONDS = 1e12
+
 
 class RemoteCall(PendingCall):
     """A call over a link; a caller that stops waiting tells the peer."""
@@ -145,6 +151,7 @@ class RemoteClient(Client):
         route = self._routes.get((node, type(request)))
         if route is None:
             typed = operation_type(type(request))
+            typed.spec.expect("query", "mutation")
             if typed.spec.confidential and not self.session.link.is_confidential:
                 raise Forbidden(
                     f"{typed.spec.name} carries secrets and was not sent to "
@@ -173,6 +180,7 @@ class RemoteClient(Client):
         timeout: float | None = None,
     ) -> Reply:
         typed = operation_type(type(request))
+        typed.spec.expect("upload")
         path = f"/{node}/{typed.spec.name}"
         with Timeout(path, math.inf if timeout is None else timeout):
             session = await self._link()
@@ -189,6 +197,7 @@ class RemoteClient(Client):
         self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> DuplexStream[In, Out]:
         typed = operation_type(type(request))
+        typed.spec.expect("duplex")
         path = f"/{node}/{typed.spec.name}"
 
         async def start(stream: Stream[Any]) -> Stop:
@@ -206,12 +215,15 @@ class RemoteClient(Client):
         seconds = self._timeout if timeout is None else timeout
         if self._must_wait():
             await self._ready(path, seconds)
-        return await self._ask(path, {} if input is None else input, _ANYTHING, seconds).wait()
+        # A window of 0 says that one answer is wanted: an untyped caller may be wrong about that.
+        call = self._ask(path, {} if input is None else input, _ANYTHING, seconds, window=0)
+        return await call.wait()
 
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> Stream[Item]:
         typed = operation_type(type(request))
+        typed.spec.expect("subscription")
         path = f"/{node}/{typed.spec.name}"
         start = self._starter(path, request, typed.output)
         if typed.resume is None or not self._reconnects:
@@ -229,7 +241,15 @@ class RemoteClient(Client):
     ) -> Stream[Any]:
         return Stream(self._starter(path, {} if input is None else input, _ANYTHING), window)
 
-    def _ask(self, path: str, input: Any, reply: PayloadType, seconds: float) -> RemoteCall:
+    def _ask(
+        self,
+        path: str,
+        input: Any,
+        reply: PayloadType,
+        seconds: float,
+        *,
+        window: int | None = None,
+    ) -> RemoteCall:
         """Send the request; whoever awaits the call gets its reply."""
         session = self.session
         raw = encode(input, session.format)
@@ -237,7 +257,12 @@ class RemoteClient(Client):
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
         call.request_id = session.ask(
-            path, raw, call, deadline_ms=wire_deadline(min(deadline, callers)), **self._fields
+            path,
+            raw,
+            call,
+            deadline_ms=wire_deadline(min(deadline, callers)),
+            window=window,
+            **self._fields,
         )
         if deadline < callers:
             session.deadlines.add(deadline, call)
@@ -290,7 +315,9 @@ def wire_deadline(deadline: float) -> int | None:
     """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
     if deadline == math.inf:
         return None
-    return int((time.time() + deadline - trio.current_time()) * 1000)
+    left = deadline - trio.current_time()
+    at = time.time() * 1000 + _GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
+    return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
 
 
 def local_deadline(deadline_ms: int) -> float:
