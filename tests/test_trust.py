@@ -1,4 +1,4 @@
-"""Who is believed: the node by its key, the phrase by the identity it gives, the link by its road."""
+"""Who is believed: a node by its key, a phrase by its identity, a link by its road."""
 
 import pytest
 import trio

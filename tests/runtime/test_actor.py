@@ -291,7 +291,7 @@ class FarInvocation:
         self.scope = None
         self.is_over = False
         self.outcomes = []
-        self.context = Context(dispatcher, self.entry, ALICE, deadline=deadline)
+        self.context = Context(dispatcher, self.entry.spec, ALICE, deadline=deadline)
 
     def respond(self, value):
         if not self.is_over:

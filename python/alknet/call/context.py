@@ -3,53 +3,62 @@
 import math
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from alknet.call.client import Client
+from alknet.call.operation import OperationSpec
+from alknet.call.session import Session
 from alknet.identity import Identity
 
-if TYPE_CHECKING:
-    from alknet.call.client import Client
-    from alknet.call.dispatch import Dispatcher
-    from alknet.call.registry import Entry
-    from alknet.call.session import Session
-
 _serial = count(1)
+
+
+class Composer(Protocol):
+    """Gives a handler the client for the operations that it composes."""
+
+    def environment(self, context: "Context", /) -> Client:
+        """Return the client for the handler of *context*."""
+        ...
 
 
 class Context:
     """One call's surroundings; made by the node that is called, never read from the wire.
 
-    `identity` is who calls, None for nobody in particular; `session` is the link it came by, None
+    `spec` is the operation that is called, and `uses` what its handler has declared that it calls
+    itself. `identity` is who calls, None for nobody in particular; `session` is the link it came by, None
     for a call from this process. `deadline` is in Trio's clock. `metadata` is what the caller sent
     along, which proves nothing.
     """
 
     __slots__ = (
-        "_dispatcher",
+        "_composer",
         "_request_id",
         "deadline",
-        "entry",
         "identity",
         "metadata",
         "parent_id",
         "session",
+        "spec",
+        "uses",
     )
 
     def __init__(
         self,
-        dispatcher: "Dispatcher",
-        entry: "Entry",
+        composer: Composer,
+        spec: OperationSpec,
         identity: Identity | None,
         *,
+        uses: frozenset[str] = frozenset(),
         request_id: str | None = None,
         parent_id: str | None = None,
         deadline: float = math.inf,
         metadata: Mapping[str, Any] | None = None,
-        session: "Session | None" = None,
+        session: Session | None = None,
     ) -> None:
-        self._dispatcher = dispatcher
+        self._composer = composer
         self._request_id = request_id
-        self.entry = entry
+        self.spec = spec
+        self.uses = uses
         self.identity = identity
         self.parent_id = parent_id
         self.deadline = deadline
@@ -64,10 +73,10 @@ class Context:
         return self._request_id
 
     @property
-    def env(self) -> "Client":
+    def env(self) -> Client:
         """A client for the calls that this handler is composed of.
 
         It may call what the handler declared with `uses=`, on behalf of the caller and without
         asking the caller for more scopes, and nothing else. Its calls inherit the deadline.
         """
-        return self._dispatcher.environment(self)
+        return self._composer.environment(self)

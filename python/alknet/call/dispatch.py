@@ -10,22 +10,21 @@ import trio
 
 from alknet._core.envelope import CallRequested
 from alknet.call.access import refusal, unknown
-from alknet.call.client import HERE, Client
+from alknet.call.client import Client
 from alknet.call.context import Context
+from alknet.call.home import Home
 from alknet.call.inbound import RemoteInvocation, RemoteStreamInvocation
+from alknet.call.invocation import Entry
 from alknet.call.local import LocalClient
 from alknet.call.operation import STREAMING
 from alknet.call.payload import PayloadType
-from alknet.call.peers import Peers
-from alknet.call.registry import Entry, Registry
 from alknet.call.relay import Relay
 from alknet.call.remote import local_deadline
-from alknet.call.resource import ListedResources, Ownership, resource_of
+from alknet.call.resource import resource_of
 from alknet.call.session import Session
 from alknet.errors import (
     CallError,
     DeadlineExceeded,
-    InvalidInput,
     RateLimited,
     Unauthenticated,
 )
@@ -34,61 +33,15 @@ from alknet.identity import Identity
 _IDENTITY = PayloadType(Identity)
 
 
-class Dispatcher:
-    """Takes requests from sessions and from this process to whoever answers them.
-
-    `name` is what this node is called in paths, beside `head`. `ownership` answers who may do what
-    with which resource.
-    """
-
-    def __init__(self, registry: Registry, name: str = HERE) -> None:
-        self.registry = registry
-        self.name = name
-        self.peers = Peers()
-        self.ownership: Ownership = ListedResources()
-
-    # Where a path leads.
-
-    def is_here(self, node: str) -> bool:
-        """Whether *node* in a path means this node."""
-        return node in (HERE, self.name)
-
-    def split(self, path: str) -> tuple[str | None, str]:
-        """Return the node that *path* leads to, None for this one, and the operation's name.
-
-        `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
-        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
-
-        Raises:
-            InvalidInput: the path has no operation in it.
-        """
-        text = path.removeprefix("/")
-        if "/" not in text:
-            text = text.replace(".", "/", 1)
-        node, _, name = text.partition("/")
-        if not name or "//" in text:
-            raise InvalidInput(
-                f"{path!r} names no operation: write /node/service/operation, "
-                f"as in /head/secrets/derive"
-            )
-        if self.is_here(node):
-            return None, name
-        if "/" in name:
-            return node, name
-        return None, text
-
-    # Requests from this process.
+class Dispatcher(Home):
+    """Takes requests from sessions and from this process to whoever answers them."""
 
     def client(self, identity: Identity | None) -> Client:
-        """Return a client that calls as *identity*."""
+        """Return a client that calls as *identity*, from within this process."""
         return LocalClient(self, identity)
 
     def environment(self, context: Context) -> Client:
-        """Return the client through which the handler of *context* composes other operations."""
-        uses: frozenset[str] = getattr(context.entry.endpoint, "uses", frozenset())
-        return LocalClient(self, context.identity, parent=context, uses=uses)
-
-    # Requests from a link.
+        return LocalClient(self, context.identity, parent=context, uses=context.uses)
 
     def requested(self, session: Session, event: CallRequested) -> None:
         """Answer *event*, or have it answered; every road ends in exactly one outcome."""

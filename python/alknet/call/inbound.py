@@ -2,22 +2,19 @@
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
-from alknet.call.invocation import Invocation, departed
+from alknet.call.home import Home
+from alknet.call.invocation import Entry, Invocation, departed
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
-from alknet.call.registry import Entry
 from alknet.call.session import Session
 from alknet.call.wakeup import Wakeup
 from alknet.errors import CallError, Internal, InvalidInput
 from alknet.identity import Identity
 from alknet.wire.link import Format
-
-if TYPE_CHECKING:
-    from alknet.call.dispatch import Dispatcher
 
 _ANYTHING: Final = PayloadType(Any)
 
@@ -26,8 +23,8 @@ class RemoteInvocation(Invocation):
     """A peer's call: the outcome is written to its link."""
 
     __slots__ = (
-        "_dispatcher",
         "_event",
+        "_home",
         "_identity",
         "deadline",
         "entry",
@@ -42,14 +39,14 @@ class RemoteInvocation(Invocation):
 
     def __init__(
         self,
-        dispatcher: "Dispatcher",
+        home: Home,
         session: Session,
         event: CallRequested,
         entry: Entry,
         identity: Identity | None,
         deadline: float,
     ) -> None:
-        self._dispatcher = dispatcher
+        self._home = home
         self._event = event
         self._identity = identity
         self.session = session
@@ -69,9 +66,10 @@ class RemoteInvocation(Invocation):
     def context(self) -> Context:
         event = self._event
         return Context(
-            self._dispatcher,
-            self.entry,
+            self._home,
+            self.entry.spec,
             self._identity,
+            uses=self.entry.endpoint.uses,
             request_id=event.id,
             parent_id=event.parent_id,
             deadline=self.deadline,
@@ -131,14 +129,14 @@ class RemoteStreamInvocation(RemoteInvocation):
 
     def __init__(
         self,
-        dispatcher: "Dispatcher",
+        home: Home,
         session: Session,
         event: CallRequested,
         entry: Entry,
         identity: Identity | None,
         deadline: float,
     ) -> None:
-        super().__init__(dispatcher, session, event, entry, identity, deadline)
+        super().__init__(home, session, event, entry, identity, deadline)
         self._credit = math.inf if event.window is None else event.window
         self._granted = Wakeup()
 

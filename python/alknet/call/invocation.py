@@ -1,23 +1,64 @@
-"""Invocation: one call on its way to exactly one outcome.
+"""Invocation: one call on its way from who asked to who answers, and to exactly one outcome.
 
 Whoever answers calls `respond` or `fail` once; whoever asked may `cancel`. The first of them
 decides, and whatever comes later goes nowhere. What an outcome does is up to the subclass: wake a
-task of this process, or write to a link.
+task of this process (`near.py`), or write to a link (`inbound.py`).
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import trio
 
 from alknet.call.context import Context
 from alknet.call.items import Items
-from alknet.call.oneshot import OneShot
-from alknet.call.registry import Entry
-from alknet.call.stream import Stream
+from alknet.call.operation import OperationSpec
+from alknet.call.payload import PayloadType
 from alknet.errors import Aborted
+from alknet.protocol.request import AnyRequest
+
+
+class Endpoint(Protocol):
+    """Who answers an operation."""
+
+    def submit(self, invocation: "Invocation", /) -> None:
+        """Take the call, or fail it at once; never waits."""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether `answer` may run in the caller's task."""
+        ...
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The names of the operations that it composes."""
+        ...
+
+    async def answer(self, entry: "Entry", request: Any, source: "ContextSource", /) -> Any:
+        """Run the handler in the calling task; only where `is_inline`."""
+
+
+class Entry:
+    """One registered operation."""
+
+    __slots__ = ("endpoint", "input", "item", "output", "request_type", "spec")
+
+    def __init__(
+        self,
+        spec: OperationSpec,
+        endpoint: Endpoint,
+        *,
+        input: PayloadType,
+        output: PayloadType,
+        item: PayloadType | None = None,
+        request_type: type[AnyRequest] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.endpoint = endpoint
+        self.input = input
+        self.output = output
+        self.item = item
+        self.request_type = request_type
 
 
 class Invocation(ABC):
@@ -78,102 +119,6 @@ class ContextSource(Protocol):
 
     def context(self, entry: Entry, /) -> Context:
         """Return the context for a call of *entry*."""
-
-
-class LocalInvocation(OneShot, Invocation):
-    """A call from a task of this process, which sleeps until the outcome wakes it."""
-
-    __slots__ = ("_source", "entry", "items", "request", "scope")
-
-    deadline = math.inf
-    is_local = True
-
-    def __init__(self, entry: Entry, request: Any, source: ContextSource) -> None:
-        # OneShot.__init__, written out: this is made for every call.
-        self._task = None
-        self._value = None
-        self._error = None
-        self.is_over = False
-        self.entry = entry
-        self.request = request
-        self.scope = None
-        self.items = None
-        self._source = source
-
-    @property
-    def context(self) -> Context:
-        return self._source.context(self.entry)
-
-    def abandon(self) -> None:
-        self.cancel()
-
-
-class LocalStreamInvocation(Invocation):
-    """A subscription from a task of this process: items go straight into its Stream."""
-
-    __slots__ = (
-        "_context",
-        "_convert",
-        "_done",
-        "_stream",
-        "entry",
-        "is_over",
-        "items",
-        "request",
-        "scope",
-    )
-
-    deadline = math.inf
-    is_local = True
-
-    def __init__(
-        self,
-        entry: Entry,
-        request: Any,
-        context: Context,
-        stream: Stream[Any],
-        convert: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.entry = entry
-        self.request = request
-        self._context = context
-        self.scope = None
-        self.is_over = False
-        self._stream = stream
-        self._done = trio.Event()
-        self.items = None
-        self._convert = convert
-
-    @property
-    def context(self) -> Context:
-        return self._context
-
-    def respond(self, value: Any) -> None:
-        raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")
-
-    def fail(self, error: BaseException) -> None:
-        self._done.set()
-        if not self.is_over:
-            self.is_over = True
-            self._stream.finish(error)
-
-    async def stop(self) -> None:
-        """Cancel the handler, and return when its `finally` blocks have run."""
-        if not self._done.is_set():
-            self.cancel()
-            await self._done.wait()
-
-    async def send(self, item: Any) -> None:
-        await self._stream.room()
-        if self.is_over:
-            raise departed(self)
-        self._stream.push(item if self._convert is None else self._convert(item))
-
-    def complete(self) -> None:
-        self._done.set()
-        if not self.is_over:
-            self.is_over = True
-            self._stream.finish()
 
 
 def departed(invocation: Invocation) -> Aborted:

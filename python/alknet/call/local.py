@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
 from alknet.call.access import refusal
 from alknet.call.client import HERE, Client, Timeout
 from alknet.call.context import Context
-from alknet.call.invocation import LocalInvocation, LocalStreamInvocation
+from alknet.call.home import Home
+from alknet.call.invocation import Entry
 from alknet.call.items import DEFAULT_WINDOW, Items
+from alknet.call.near import LocalInvocation, LocalStreamInvocation
 from alknet.call.payload import plain
-from alknet.call.registry import Entry
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
 from alknet.errors import Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Kind, Request, Subscription, Upload
-
-if TYPE_CHECKING:
-    from alknet.call.dispatch import Dispatcher
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
@@ -38,13 +36,13 @@ class LocalClient(Client):
 
     def __init__(
         self,
-        dispatcher: "Dispatcher",
+        home: Home,
         identity: Identity | None,
         *,
         parent: Context | None = None,
         uses: frozenset[str] | None = None,
     ) -> None:
-        self._dispatcher = dispatcher
+        self._home = home
         self._identity = identity
         self._parent = parent
         self._uses = uses
@@ -54,7 +52,7 @@ class LocalClient(Client):
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:
-        if node is not HERE and not self._dispatcher.is_here(node):
+        if node is not HERE and not self._home.is_here(node):
             return await self._peer(node, named(request)).call(request, timeout=timeout)
         entry = self._admitted.get(type(request)) or self._admit(request, "query", "mutation")
         result: Reply
@@ -68,7 +66,7 @@ class LocalClient(Client):
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> Stream[Item]:
-        if not self._dispatcher.is_here(node):
+        if not self._home.is_here(node):
             return self._peer(node, named(request)).stream(request, window=window)
         entry = self._admit(request, "subscription")
         return Stream(self._starter(entry, request), window)
@@ -81,7 +79,7 @@ class LocalClient(Client):
         node: str = HERE,
         timeout: float | None = None,
     ) -> Reply:
-        if not self._dispatcher.is_here(node):
+        if not self._home.is_here(node):
             return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
         entry = self._admit(request, "upload")
         invocation = LocalInvocation(entry, request, self)
@@ -94,7 +92,7 @@ class LocalClient(Client):
     def duplex(
         self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> DuplexStream[In, Out]:
-        if not self._dispatcher.is_here(node):
+        if not self._home.is_here(node):
             return self._peer(node, named(request)).duplex(request, window=window)
         entry = self._admit(request, "duplex")
 
@@ -109,10 +107,10 @@ class LocalClient(Client):
         return duplex
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
-        node, name = self._dispatcher.split(path)
+        node, name = self._home.split(path)
         if node is not None:
             return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
-        entry = self._dispatcher.registry.find(name)
+        entry = self._home.registry.find(name)
         entry.spec.expect("query", "mutation")
         request = entry.input.convert({} if input is None else input)
         self._check(entry, request)
@@ -122,10 +120,10 @@ class LocalClient(Client):
     def invoke_stream(
         self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
     ) -> Stream[Any]:
-        node, name = self._dispatcher.split(path)
+        node, name = self._home.split(path)
         if node is not None:
             return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
-        entry = self._dispatcher.registry.find(name)
+        entry = self._home.registry.find(name)
         entry.spec.expect("subscription")
         request = entry.input.convert({} if input is None else input)
         self._check(entry, request)
@@ -152,20 +150,21 @@ class LocalClient(Client):
 
     def context(self, entry: Entry) -> Context:
         """Return the context of a call of *entry* by this client."""
-        parent = self._parent
+        parent, uses = self._parent, entry.endpoint.uses
         if parent is None:
-            return Context(self._dispatcher, entry, self._identity)
+            return Context(self._home, entry.spec, self._identity, uses=uses)
         return Context(
-            self._dispatcher,
-            entry,
+            self._home,
+            entry.spec,
             self._identity,
+            uses=uses,
             parent_id=parent.request_id,
             deadline=parent.deadline,
         )
 
     def _admit(self, request: AnyRequest, *kinds: Kind) -> Entry:
         """Return who answers *request*, having checked that this client may ask."""
-        entry = self._dispatcher.registry.find_type(type(request))
+        entry = self._home.registry.find_type(type(request))
         self._check(entry, request)
         entry.spec.expect(*kinds)
         # Only `call` looks there, which is why only what can be called is put there.
@@ -183,7 +182,7 @@ class LocalClient(Client):
             self._identity,
             from_outside=False,
             resource=resource_of(spec.resource_id, request),
-            ownership=self._dispatcher.ownership,
+            ownership=self._home.ownership,
         )
         if error is not None:
             raise error
@@ -191,14 +190,14 @@ class LocalClient(Client):
     def _declared(self, name: str) -> None:
         """Refuse what the handler has not declared; a composed call is checked by that alone."""
         if self._uses is not None and name not in self._uses:
-            parent = self._parent.entry.spec.name if self._parent else "this handler"
+            parent = self._parent.spec.name if self._parent else "this handler"
             raise Forbidden(f"{parent} has not declared that it uses {name}: add it to uses=")
 
     def _peer(self, node: str, name: str) -> Client:
         """Return a client for the operation *name* of a peer; the peer makes its own check."""
         self._declared(name)
         on_behalf_of = None if self._uses is None else self._identity
-        return self._dispatcher.peers.client(node, on_behalf_of=on_behalf_of)
+        return self._home.peers.client(node, on_behalf_of=on_behalf_of)
 
 
 def named(request: AnyRequest) -> str:

@@ -1,53 +1,10 @@
 """The registry: which operations this node answers, and who answers each."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
 
 from alknet.call.access import unknown
-from alknet.call.operation import OperationSpec
-from alknet.call.payload import PayloadType
+from alknet.call.invocation import Entry
 from alknet.protocol.request import AnyRequest
-
-if TYPE_CHECKING:
-    from alknet.call.invocation import ContextSource, Invocation
-
-
-class Endpoint(Protocol):
-    """Who answers an operation."""
-
-    def submit(self, invocation: "Invocation", /) -> None:
-        """Take the call, or fail it at once; never waits."""
-
-    @property
-    def is_inline(self) -> bool:
-        """Whether `answer` may run in the caller's task."""
-        ...
-
-    async def answer(self, entry: "Entry", request: Any, source: "ContextSource", /) -> Any:
-        """Run the handler in the calling task; only where `is_inline`."""
-
-
-class Entry:
-    """One registered operation."""
-
-    __slots__ = ("endpoint", "input", "item", "output", "request_type", "spec")
-
-    def __init__(
-        self,
-        spec: OperationSpec,
-        endpoint: Endpoint,
-        *,
-        input: PayloadType,
-        output: PayloadType,
-        item: PayloadType | None = None,
-        request_type: type[AnyRequest] | None = None,
-    ) -> None:
-        self.spec = spec
-        self.endpoint = endpoint
-        self.input = input
-        self.output = output
-        self.item = item
-        self.request_type = request_type
 
 
 class Registry:

@@ -5,7 +5,7 @@ waits for a handler; the writer sends whatever has been queued in one piece, so 
 link is, the fewer system calls a message costs.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -28,7 +28,6 @@ from alknet._core.envelope import (
 from alknet.call.deadlines import Deadlines
 from alknet.call.payload import encode
 from alknet.call.pending import Pending
-from alknet.call.registry import Entry
 from alknet.call.wakeup import Wakeup
 from alknet.errors import (
     Aborted,
@@ -42,9 +41,6 @@ from alknet.errors import (
 from alknet.identity import Identity
 from alknet.wire.limits import DEFAULT_LIMITS, UNSENT_PAUSE_BYTES, Limits
 from alknet.wire.link import Format, Link
-
-if TYPE_CHECKING:
-    from alknet.call.dispatch import Dispatcher
 
 log = structlog.get_logger("alknet.session")
 
@@ -69,6 +65,13 @@ class Inbound(Protocol):
         """Note that the peer will send no more items."""
 
 
+class Answerer(Protocol):
+    """Answers what a peer asks."""
+
+    def requested(self, session: "Session", event: CallRequested, /) -> None:
+        """Answer *event*, which came over *session*, or have it answered; never waits."""
+
+
 class Session:
     """The calls that go both ways over one link.
 
@@ -82,7 +85,7 @@ class Session:
         link: Link,
         *,
         identity: Identity | None,
-        dispatcher: "Dispatcher | None" = None,
+        dispatcher: "Answerer | None" = None,
         is_dialled: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -94,7 +97,7 @@ class Session:
         self.inbound: dict[str, Inbound] = {}
         self.deadlines = Deadlines()
         # The dispatcher's memory of which operations this peer has been found to be allowed.
-        self.admitted: dict[str, Entry] = {}
+        self.admitted: dict[str, Any] = {}
         self._decoder = Decoder(
             link.format, framed=link.framed, frame_bytes=limits.frame_bytes, depth=limits.depth
         )

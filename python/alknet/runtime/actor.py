@@ -13,9 +13,8 @@ import structlog
 import trio
 
 from alknet.call.context import Context
-from alknet.call.invocation import ContextSource, Invocation
+from alknet.call.invocation import ContextSource, Entry, Invocation
 from alknet.call.operation import operation_type
-from alknet.call.registry import Entry
 from alknet.errors import (
     CallError,
     DeadlineExceeded,
@@ -345,7 +344,7 @@ def fault(error: Exception, context: Context) -> Internal:
     correlation = secrets.token_hex(4)
     log.error(
         "handler failed",
-        operation=context.entry.spec.name,
+        operation=context.spec.name,
         request_id=context.request_id,
         parent_id=context.parent_id,
         caller=context.identity.id if context.identity else None,
@@ -353,5 +352,5 @@ def fault(error: Exception, context: Context) -> Internal:
         cause=traced(error),
     )
     return Internal(
-        f"{context.entry.spec.name} failed; the log of its node has the cause under {correlation}"
+        f"{context.spec.name} failed; the log of its node has the cause under {correlation}"
     )

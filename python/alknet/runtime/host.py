@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from alknet.call.dispatch import Dispatcher
+from alknet.call.home import Home
 from alknet.runtime.vault import Vault
 
 
@@ -14,12 +14,12 @@ class Host:
     SettingsError, and the service keeps what it has, if the file has a fault.
     """
 
-    def __init__(self, dispatcher: Dispatcher, vault: Vault, section: Callable[[str], Any]) -> None:
-        self.dispatcher = dispatcher
+    def __init__(self, home: Home, vault: Vault, section: Callable[[str], Any]) -> None:
+        self.home = home
         self.vault = vault
         self.section = section
 
     @property
     def name(self) -> str:
         """What the node is called."""
-        return self.dispatcher.name
+        return self.home.name

@@ -5,7 +5,7 @@ from typing import Self
 
 from alknet.call.access import refusal, unknown
 from alknet.call.context import Context
-from alknet.call.dispatch import Dispatcher
+from alknet.call.home import Home
 from alknet.call.operation import OperationSpec
 from alknet.errors import InvalidInput
 from alknet.protocol.directory import (
@@ -30,19 +30,19 @@ from alknet.runtime.service import Service, handler
 class DirectoryService(Service, namespace="services"):
     """Discovery. It shows a caller exactly what the caller could call, by the same check."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.dispatcher)
+        return cls(host.home)
 
     @handler(concurrent=True)
     def list(self, _: ListOperations, context: Context) -> OperationList:
         return OperationList(
             tuple(
                 summary(entry.spec)
-                for entry in self._dispatcher.registry
+                for entry in self._home.registry
                 if self._is_for(entry.spec, context)
             )
         )
@@ -57,14 +57,14 @@ class DirectoryService(Service, namespace="services"):
                 from_outside=session is not None,
                 is_private=session is None or session.link.is_confidential,
                 some_resource=True,
-                ownership=self._dispatcher.ownership,
+                ownership=self._home.ownership,
             )
             is None
         )
 
     @handler(concurrent=True)
     def schema(self, request: Schema, context: Context) -> OperationSchema:
-        entry = self._dispatcher.registry.get(request.name)
+        entry = self._home.registry.get(request.name)
         if entry is None or not self._is_for(entry.spec, context):
             raise unknown(request.name)
         spec = entry.spec
@@ -84,13 +84,11 @@ class DirectoryService(Service, namespace="services"):
 
     @handler(concurrent=True)
     def peers(self, _: ListPeers) -> PeerList:
-        return PeerList(
-            tuple(PeerSummary(name, names) for name, names in self._dispatcher.peers.names())
-        )
+        return PeerList(tuple(PeerSummary(name, names) for name, names in self._home.peers.names()))
 
     @handler(concurrent=True)
     def ping(self, _: Ping) -> Pong:
-        return Pong(node=self._dispatcher.name, time=time.time())
+        return Pong(node=self._home.name, time=time.time())
 
     @handler(concurrent=True)
     def register(self, request: Register, context: Context) -> Registered:
@@ -101,7 +99,7 @@ class DirectoryService(Service, namespace="services"):
                 "a service of this process is given to open_node(services=...)"
             )
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
-        node = self._dispatcher.peers.offer(session, offered)
+        node = self._home.peers.offer(session, offered)
         return Registered(node=node, operations=len(offered))
 
 

@@ -4,7 +4,6 @@ import time
 from typing import Self
 
 from alknet.call.access import refusal
-from alknet.call.dispatch import Dispatcher
 from alknet.errors import InvalidInput
 from alknet.keys import ssh_fingerprint
 from alknet.protocol.auth import (
@@ -32,7 +31,6 @@ class AuthService(Service, namespace="auth"):
 
     def __init__(self, settings: AuthSettings, host: Host) -> None:
         self._host = host
-        self._dispatcher: Dispatcher = host.dispatcher
         self._keys = KeySet(settings)
         self._signed = SignedTokens(settings.token_window)
 
@@ -64,7 +62,7 @@ class AuthService(Service, namespace="auth"):
 
     @handler(concurrent=True)
     def check(self, request: CheckAccess) -> AccessDecision:
-        asked = self._dispatcher.registry.find(request.operation).spec
+        asked = self._host.home.registry.find(request.operation).spec
         error = refusal(asked, request.identity, some_resource=True)
         return AccessDecision(allowed=error is None, why=None if error is None else str(error))
 

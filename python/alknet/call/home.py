@@ -1,0 +1,56 @@
+"""Home: what a node knows of where calls lead: its own operations, its peers, and its name."""
+
+from abc import ABC, abstractmethod
+
+from alknet.call.client import HERE, Client
+from alknet.call.context import Context
+from alknet.call.peers import Peers
+from alknet.call.registry import Registry
+from alknet.call.resource import ListedResources, Ownership
+from alknet.errors import InvalidInput
+
+
+class Home(ABC):
+    """A registry, the peers that are connected, and the paths that lead to them.
+
+    `name` is what this node is called in paths, beside `head`. `ownership` answers who may do what
+    with which resource.
+    """
+
+    def __init__(self, registry: Registry, name: str = HERE) -> None:
+        self.registry = registry
+        self.name = name
+        self.peers = Peers()
+        self.ownership: Ownership = ListedResources()
+
+    def is_here(self, node: str) -> bool:
+        """Whether *node* in a path means this node."""
+        return node in (HERE, self.name)
+
+    def split(self, path: str) -> tuple[str | None, str]:
+        """Return the node that *path* leads to, None for this one, and the operation's name.
+
+        `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
+        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
+
+        Raises:
+            InvalidInput: the path has no operation in it.
+        """
+        text = path.removeprefix("/")
+        if "/" not in text:
+            text = text.replace(".", "/", 1)
+        node, _, name = text.partition("/")
+        if not name or "//" in text:
+            raise InvalidInput(
+                f"{path!r} names no operation: write /node/service/operation, "
+                f"as in /head/secrets/derive"
+            )
+        if self.is_here(node):
+            return None, name
+        if "/" in name:
+            return node, name
+        return None, text
+
+    @abstractmethod
+    def environment(self, context: Context) -> Client:
+        """Return the client through which the handler of *context* composes other operations."""

@@ -1,0 +1,108 @@
+"""Invocations whose caller is a task of this process."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from alknet.call.context import Context
+from alknet.call.invocation import ContextSource, Entry, Invocation, departed
+from alknet.call.oneshot import OneShot
+from alknet.call.stream import Stream
+
+
+class LocalInvocation(OneShot, Invocation):
+    """A call from a task of this process, which sleeps until the outcome wakes it."""
+
+    __slots__ = ("_source", "entry", "items", "request", "scope")
+
+    deadline = math.inf
+    is_local = True
+
+    def __init__(self, entry: Entry, request: Any, source: ContextSource) -> None:
+        # OneShot.__init__, written out: this is made for every call.
+        self._task = None
+        self._value = None
+        self._error = None
+        self.is_over = False
+        self.entry = entry
+        self.request = request
+        self.scope = None
+        self.items = None
+        self._source = source
+
+    @property
+    def context(self) -> Context:
+        return self._source.context(self.entry)
+
+    def abandon(self) -> None:
+        self.cancel()
+
+
+class LocalStreamInvocation(Invocation):
+    """A subscription from a task of this process: items go straight into its Stream."""
+
+    __slots__ = (
+        "_context",
+        "_convert",
+        "_done",
+        "_stream",
+        "entry",
+        "is_over",
+        "items",
+        "request",
+        "scope",
+    )
+
+    deadline = math.inf
+    is_local = True
+
+    def __init__(
+        self,
+        entry: Entry,
+        request: Any,
+        context: Context,
+        stream: Stream[Any],
+        convert: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.entry = entry
+        self.request = request
+        self._context = context
+        self.scope = None
+        self.is_over = False
+        self._stream = stream
+        self._done = trio.Event()
+        self.items = None
+        self._convert = convert
+
+    @property
+    def context(self) -> Context:
+        return self._context
+
+    def respond(self, value: Any) -> None:
+        raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")
+
+    def fail(self, error: BaseException) -> None:
+        self._done.set()
+        if not self.is_over:
+            self.is_over = True
+            self._stream.finish(error)
+
+    async def stop(self) -> None:
+        """Cancel the handler, and return when its `finally` blocks have run."""
+        if not self._done.is_set():
+            self.cancel()
+            await self._done.wait()
+
+    async def send(self, item: Any) -> None:
+        await self._stream.room()
+        if self.is_over:
+            raise departed(self)
+        self._stream.push(item if self._convert is None else self._convert(item))
+
+    def complete(self) -> None:
+        self._done.set()
+        if not self.is_over:
+            self.is_over = True
+            self._stream.finish()
