@@ -78,6 +78,7 @@ class ContextSource(Protocol):
 
     def context(self, entry: Entry, /) -> Context:
         """Return the context for a call of *entry*."""
+        ...
 
 
 class LocalInvocation(OneShot, Invocation):
