@@ -1,9 +1,11 @@
 """Services that run, and links to them within the process: what a node is made of, in pieces."""
 
+import math
 from contextlib import asynccontextmanager
 
 import trio
 
+from alknet.call.context import Context
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
@@ -27,6 +29,40 @@ async def running(*services, name="head"):
         await nursery.start(supervisor.run)
         yield dispatcher
         nursery.cancel_scope.cancel()
+
+
+class FarInvocation:
+    """A call that nobody in this process waits for: it has a deadline, and counts its outcomes."""
+
+    is_local = False
+
+    def __init__(self, entry, request, deadline=math.inf, dispatcher=None):
+        self.entry = entry
+        self.request = request
+        self.deadline = deadline
+        self.context = Context(dispatcher, entry, ALICE, deadline=deadline)
+        self.scope = None
+        self.items = None
+        self.is_over = False
+        self.outcomes = []
+
+    def respond(self, value):
+        if not self.is_over:
+            self.is_over = True
+            self.outcomes.append(value)
+
+    fail = respond
+
+    async def send(self, item):
+        await trio.lowlevel.checkpoint()
+
+    def complete(self):
+        self.respond(None)
+
+    def cancel(self):
+        self.is_over = True
+        if self.scope is not None:
+            self.scope.cancel()
 
 
 class Linked:

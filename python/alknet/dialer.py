@@ -41,7 +41,7 @@ class Dialer:
         self._expect = expect
         self._registry = registry
         self._grant = frozenset({*grant, "identity:forward"})
-        self._format = format
+        self._format: Format = format
         self._limits = limits
 
     async def open(self, nursery: trio.Nursery) -> Session:

@@ -33,6 +33,7 @@
     │   ├── Unreachable          no node answered at that address
     │   └── Refused              a node answered, and did not let us in
     ├── ServiceFailed            a service says that it cannot go on: restart it
+    ├── RestartLimit             restarting it did not help
     └── SettingsError            stack.toml, a key file, a port: what the operator can mend
 
 A program branches on the class; the text is for the person. No text holds a secret.
@@ -252,6 +253,10 @@ class Refused(LinkError):
 
 class ServiceFailed(AlknetError):
     """Raised by a handler whose service cannot go on: the supervisor restarts it."""
+
+
+class RestartLimit(AlknetError):
+    """A service failed so often that restarting it does not help; its last error is the cause."""
 
 
 class SettingsError(AlknetError):

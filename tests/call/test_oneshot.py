@@ -57,7 +57,7 @@ def test_only_the_first_settles(settlings):
         if settlings[0] == "respond":
             assert await shot.wait() == 0
         else:
-            with pytest.raises(ValueError, match="^0$"):
+            with pytest.raises(ValueError, match=r"^0$"):
                 await shot.wait()
 
     trio.run(main)

@@ -10,7 +10,6 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from alknet import Request, Service, handler, operation
-from alknet.call.context import Context
 from alknet.call.payload import PayloadType
 from alknet.call.pending import PendingCall
 from alknet.errors import (
@@ -24,13 +23,19 @@ from alknet.errors import (
 from alknet.runtime.actor import Actor
 
 from ..echo import Count, Echo, Fail, Hold, Keep, Note, Say, Shout, Ticks
-from ..linked import linked, running
+from ..linked import FarInvocation, linked, running
 from ..people import ALICE
 
 
 def actor_of(dispatcher, request_type):
     """Return the actor that answers requests of this type."""
     return dispatcher.registry.find_type(request_type).endpoint.actor
+
+
+def asked(dispatcher, request, deadline=math.inf):
+    """Return a call of *request* that counts its outcomes."""
+    entry = dispatcher.registry.find_type(type(request))
+    return FarInvocation(entry, request, deadline, dispatcher)
 
 
 @pytest.fixture
@@ -268,7 +273,7 @@ async def test_the_server_itself_cancels_at_the_deadline(dispatcher, echo, autoj
     """Even if the caller never says another word."""
     async with linked(dispatcher) as link:
         for request in (Hold(), Keep(), Ticks()):
-            invocation = FarInvocation(dispatcher, request, trio.current_time() + 5)
+            invocation = asked(dispatcher, request, trio.current_time() + 5)
             entry = dispatcher.registry.find_type(type(request))
             entry.endpoint.submit(invocation)
             await trio.sleep(4)
@@ -279,45 +284,12 @@ async def test_the_server_itself_cancels_at_the_deadline(dispatcher, echo, autoj
         assert link
 
 
-class FarInvocation:
-    """An invocation with a deadline, which counts its outcomes."""
-
-    is_local = False
-
-    def __init__(self, dispatcher, request, deadline=math.inf):
-        self.entry = dispatcher.registry.find_type(type(request))
-        self.request = request
-        self.deadline = deadline
-        self.scope = None
-        self.is_over = False
-        self.outcomes = []
-        self.context = Context(dispatcher, self.entry.spec, ALICE, deadline=deadline)
-
-    def respond(self, value):
-        if not self.is_over:
-            self.is_over = True
-            self.outcomes.append(value)
-
-    fail = respond
-
-    async def send(self, item):
-        await trio.lowlevel.checkpoint()
-
-    def complete(self):
-        self.respond(None)
-
-    def cancel(self):
-        self.is_over = True
-        if self.scope is not None:
-            self.scope.cancel()
-
-
 @pytest.mark.parametrize("request_", [Note("late"), Say("late")], ids=["plain", "async"])
 async def test_a_call_whose_deadline_passed_while_it_waited_never_begins(
     dispatcher, echo, request_, autojump_clock
 ):
-    keep = FarInvocation(dispatcher, Keep())
-    late = FarInvocation(dispatcher, request_, trio.current_time() + 2)
+    keep = asked(dispatcher, Keep())
+    late = asked(dispatcher, request_, trio.current_time() + 2)
     for invocation in (keep, late):
         invocation.entry.endpoint.submit(invocation)
     await trio.sleep(3)
@@ -424,7 +396,7 @@ async def one_life(actor):
 async def test_service_failed_ends_the_service_and_fails_what_waited():
     async with running(Mortal()) as dispatcher:
         actor = actor_of(dispatcher, Die)
-        calls = [FarInvocation(dispatcher, request) for request in (Die(), Wait(), Wait())]
+        calls = [asked(dispatcher, request) for request in (Die(), Wait(), Wait())]
         for invocation in calls:
             invocation.entry.endpoint.submit(invocation)
         await wait_all_tasks_blocked()
@@ -570,7 +542,7 @@ async def test_a_drain_of_an_idle_actor_returns_at_once(dispatcher):
 async def test_a_drain_ends_when_the_service_crashes_in_the_middle_of_it(autojump_clock):
     async with running(Mortal()) as dispatcher:
         for request in (Die(), Wait()):
-            invocation = FarInvocation(dispatcher, request)
+            invocation = asked(dispatcher, request)
             invocation.entry.endpoint.submit(invocation)
         with trio.fail_after(1):
             await actor_of(dispatcher, Die).drain()

@@ -21,6 +21,7 @@ class Waiting(Protocol):
     @property
     def is_over(self) -> bool:
         """Whether it has been answered or given up."""
+        ...
 
     def expire(self) -> None:
         """Be told that it is late."""

@@ -119,6 +119,7 @@ class ContextSource(Protocol):
 
     def context(self, entry: Entry, /) -> Context:
         """Return the context for a call of *entry*."""
+        ...
 
 
 def departed(invocation: Invocation) -> Aborted:

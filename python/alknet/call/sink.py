@@ -1,7 +1,7 @@
 """Sinks: the asker's side of the items it sends, and the two shapes of call that have them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -158,7 +158,7 @@ async def pour(
     return results[0]
 
 
-async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> Any:
+async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

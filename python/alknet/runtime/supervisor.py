@@ -3,7 +3,8 @@
 Each actor runs in a task of its own that ends by reporting how it ended; one loop reads the reports
 and decides. An actor that ends is restarted according to its `restart` policy, after a pause that
 doubles each time (with jitter, so that nodes that failed together do not come back together). The
-actors that require it are restarted with it, since what they knew of it is gone (rest-for-one).
+actors that require it are restarted with it, since what they knew of it is gone (rest-for-one); the
+others go on, and one that pauses holds up no other.
 More than `intensity` restarts within `period` seconds mean that restarting does not help: the
 failure then climbs to whoever runs the supervisor.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 import structlog
 import trio
 
-from alknet.errors import SettingsError, traced
+from alknet.errors import RestartLimit, SettingsError, traced
 from alknet.runtime.actor import Actor
 from alknet.runtime.backoff import backoff
 
@@ -25,16 +26,26 @@ INTENSITY = 5
 PERIOD = 30.0
 
 
-class RestartLimit(Exception):
-    """A service failed so often that restarting it does not help; its last error is the cause."""
-
-
 class _Child:
+    """An actor, its present life, and, between two lives, the restart that it waits for."""
+
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
+        self.ended.set()
+        self.restart: object | None = None
         self.restarts = 0
+
+    def begin(self) -> None:
+        """Have a new life, which is about to be started."""
+        self.scope = trio.CancelScope()
+        self.ended = trio.Event()
+        self.restart = None
+
+
+# What has ended, which of its lives that was, and the error if there was one.
+_End = tuple[_Child, trio.Event, Exception | None]
 
 
 class Supervisor:
@@ -46,10 +57,8 @@ class Supervisor:
         self._children = [_Child(actor) for actor in in_order_of_need(actors)]
         self._intensity = intensity
         self._period = period
-        self._recent: deque[float] = deque()
-        self._report, self._reports = trio.open_memory_channel[tuple[_Child, Exception | None]](
-            len(self._children) + 1
-        )
+        self._recent: deque[tuple[float, _Child]] = deque()
+        self._report, self._reports = trio.open_memory_channel[_End](math.inf)
         self._is_stopping = False
         self._drained_by = math.inf
         self._drain = trio.CancelScope()
@@ -72,10 +81,13 @@ class Supervisor:
         """
         async with trio.open_nursery() as nursery:
             for child in self._children:
+                child.begin()
                 await nursery.start(self._keep, child)
             task_status.started()
-            async for child, error in self._reports:
-                await self._ended(nursery, child, error)
+            async for child, life, error in self._reports:
+                # What has another life by now, or is about to, is old news.
+                if life is child.ended and child.restart is None and self._returns(child, error):
+                    self._restart_later(nursery, child, error)
 
     async def stop(self, drain: float) -> None:
         """Stop every actor, dependents first; each may finish what it has begun.
@@ -101,8 +113,7 @@ class Supervisor:
         """Run one life of *child*; a start that fails is raised, a later end is reported."""
         has_started = False
         error: Exception | None = None
-        child.scope = trio.CancelScope()
-        child.ended = trio.Event()
+        life = child.ended
 
         class Started(trio.TaskStatus[None]):
             def started(self, value: None = None) -> None:
@@ -118,24 +129,34 @@ class Supervisor:
                 raise
             error = caught
         finally:
-            child.ended.set()
+            life.set()
         if has_started and not child.scope.cancelled_caught:
-            self._report.send_nowait((child, error))
+            self._report.send_nowait((child, life, error))
 
-    async def _ended(self, nursery: trio.Nursery, child: _Child, error: Exception | None) -> None:
+    def _returns(self, child: _Child, error: Exception | None) -> bool:
+        """Tell whether *child*, which has ended with *error* or without, is to be restarted."""
         policy = child.actor.service.restart
-        if self._is_stopping or policy == "temporary" or (policy == "transient" and error is None):
-            return
+        return not (
+            self._is_stopping or policy == "temporary" or (policy == "transient" and error is None)
+        )
+
+    def _restart_later(self, nursery: trio.Nursery, child: _Child, error: Exception | None) -> None:
+        """Have *child*, and what requires it, restarted after a pause.
+
+        Raises:
+            RestartLimit: there have been too many restarts.
+        """
         name = child.actor.name
         now = trio.current_time()
-        self._recent.append(now)
-        while self._recent[0] < now - self._period:
+        self._recent.append((now, child))
+        while self._recent[0][0] < now - self._period:
             self._recent.popleft()
         if len(self._recent) > self._intensity:
             raise RestartLimit(
-                f"the service {name!r} failed {len(self._recent)} times within {self._period:g} s"
+                f"services ended {len(self._recent)} times within {self._period:g} s, the last of "
+                f"them {name!r}: restarting does not help"
             ) from error
-        pause = backoff(len(self._recent))
+        pause = backoff(sum(1 for _, each in self._recent if each is child))
         log.error(
             "service ended",
             service=name,
@@ -143,26 +164,48 @@ class Supervisor:
             cause=None if error is None else traced(error),
         )
         with_it = [other for other in self._children if _needs(other, child, self._children)]
-        for dependent in reversed(with_it):
-            dependent.scope.cancel(reason=f"{name} is being restarted")
+        restart = object()
+        for each in (child, *with_it):
+            each.restart = restart
+        nursery.start_soon(self._restart, nursery, (child, *with_it), pause, restart)
+
+    async def _restart(
+        self, nursery: trio.Nursery, children: tuple[_Child, ...], pause: float, restart: object
+    ) -> None:
+        """Restart the first of *children* and the others, which require it.
+
+        A child that another restart has taken over meanwhile, because something else that it
+        requires has ended too, is left to that one.
+        """
+        for dependent in reversed(children[1:]):
+            dependent.scope.cancel(reason=f"{children[0].actor.name} is being restarted")
             await dependent.ended.wait()
         await trio.sleep(pause)
-        for each in (child, *with_it):
-            each.restarts += 1
-            try:
-                await nursery.start(self._keep, each)
-            except Exception as failed:
-                self._report.send_nowait((each, failed))
+        for child in children:
+            if self._is_stopping:
                 return
+            if child.restart is not restart:
+                continue
+            child.begin()
+            child.restarts += 1
+            try:
+                await nursery.start(self._keep, child)
+            except Exception as failed:
+                if child.restart is None and not self._is_stopping:
+                    self._restart_later(nursery, child, failed)
 
 
 def in_order_of_need(actors: Iterable[Actor]) -> list[Actor]:
     """Return *actors*, each after those it requires, otherwise in the order given.
 
     Raises:
-        SettingsError: a required service is not there, or services require each other in a ring.
+        SettingsError: a required service is not there, services require each other in a ring, or
+            two have one name.
     """
-    by_name = {actor.name: actor for actor in actors}
+    by_name: dict[str, Actor] = {}
+    for actor in actors:
+        if by_name.setdefault(actor.name, actor) is not actor:
+            raise SettingsError(f"two services are called {actor.name!r}: give each its own name")
     ordered: list[Actor] = []
     on_the_way: list[str] = []
 
