@@ -40,7 +40,7 @@ class FarInvocation:
         self.entry = entry
         self.request = request
         self.deadline = deadline
-        self.context = Context(dispatcher, entry, ALICE, deadline=deadline)
+        self.context = Context(dispatcher, entry.spec, ALICE, deadline=deadline)
         self.scope = None
         self.items = None
         self.is_over = False

@@ -25,9 +25,9 @@ class Context:
     """One call's surroundings; made by the node that is called, never read from the wire.
 
     `spec` is the operation that is called, and `uses` what its handler has declared that it calls
-    itself. `identity` is who calls, None for nobody in particular; `session` is the link it came by, None
-    for a call from this process. `deadline` is in Trio's clock. `metadata` is what the caller sent
-    along, which proves nothing.
+    itself. `identity` is who calls, None for nobody in particular; `session` is the link it came
+    by, None for a call from this process. `deadline` is in Trio's clock. `metadata` is what the
+    caller sent along, which proves nothing.
     """
 
     __slots__ = (
