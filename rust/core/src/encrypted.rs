@@ -9,6 +9,7 @@ use core::fmt;
 use base64_turbo::STANDARD;
 
 use crate::aead::{NONCE_BYTES, TAG_BYTES};
+use crate::scratch;
 
 /// Bytes of the salt that we write.
 pub const SALT_BYTES: usize = 32;
@@ -181,11 +182,13 @@ impl EncryptedData {
         self.iv
     }
 
-    /// The ciphertext and its tag.
-    #[must_use]
-    pub fn sealed_bytes(&self) -> Vec<u8> {
-        // Checked when it was made; were it ever not, nothing is what does not open.
-        STANDARD.decode(&self.data).unwrap_or_default()
+    /// Lend the ciphertext and its tag to `use_them`.
+    pub fn with_sealed<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> R {
+        scratch::with_bytes(STANDARD.decoded_len_estimate(self.data.len()), |bytes| {
+            // It was checked when it was made. Were it ever not, nothing is what does not open.
+            let length = STANDARD.decode_slice(&self.data, bytes).unwrap_or_default();
+            use_them(&bytes[..length])
+        })
     }
 
     /// Bytes of the plaintext inside.

@@ -87,17 +87,13 @@ impl HmacSha512 {
         }
         set_length(&mut block[0], total);
         compress512(&mut state, &block);
-        self.finish(&mut state, &mut block);
-        write_words(&state, tag);
+        put_words(&state, &mut block[0]);
+        end_digest(&mut block[0]);
+        state = self.outer;
+        compress512(&mut state, &block);
+        put_words(&state, tag);
         block.zeroize();
         state.zeroize();
-    }
-
-    /// Turn the inner hash in *state* into the tag; *block* is scratch.
-    fn finish(&self, state: &mut [u64; 8], block: &mut [[u8; BLOCK_BYTES]; 1]) {
-        pad_digest(state, &mut block[0]);
-        *state = self.outer;
-        compress512(state, block);
     }
 
     /// PBKDF2 (RFC 8018, section 5.2) for exactly one 64-byte block of output, into *out*.
@@ -108,7 +104,9 @@ impl HmacSha512 {
         let mut first = [0u8; TAG_BYTES];
         self.tag_into(&[salt, &[&[0, 0, 0, 1]]].concat(), &mut first);
 
+        // The last 64 bytes of every block here are the same: they say that 64 came before.
         let mut block = [[0u8; BLOCK_BYTES]; 1];
+        end_digest(&mut block[0]);
         let mut state = [0u64; 8];
         for (word, bytes) in state.iter_mut().zip(first.chunks_exact(8)) {
             *word = bytes
@@ -117,15 +115,16 @@ impl HmacSha512 {
         }
         let mut sum = state;
         for _ in 1..rounds {
-            pad_digest(&state, &mut block[0]);
-            state = self.inner;
-            compress512(&mut state, &block);
-            self.finish(&mut state, &mut block);
+            for pad in [&self.inner, &self.outer] {
+                put_words(&state, &mut block[0]);
+                state = *pad;
+                compress512(&mut state, &block);
+            }
             for (total, word) in sum.iter_mut().zip(&state) {
                 *total ^= word;
             }
         }
-        write_words(&sum, out);
+        put_words(&sum, out);
         first.zeroize();
         block.zeroize();
         state.zeroize();
@@ -133,11 +132,8 @@ impl HmacSha512 {
     }
 }
 
-/// Lay a 64-byte digest out as the last block of a message that followed one padded key.
-fn pad_digest(state: &[u64; 8], block: &mut [u8; BLOCK_BYTES]) {
-    for (bytes, word) in block.chunks_exact_mut(8).zip(state) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
+/// Close a block whose first 64 bytes are a digest, after one block that was a padded key.
+fn end_digest(block: &mut [u8; BLOCK_BYTES]) {
     block[TAG_BYTES] = 0x80;
     block[TAG_BYTES + 1..].fill(0);
     set_length(block, BLOCK_BYTES + TAG_BYTES);
@@ -147,7 +143,8 @@ fn set_length(block: &mut [u8; BLOCK_BYTES], bytes: usize) {
     block[BLOCK_BYTES - 8..].copy_from_slice(&(bytes as u64 * 8).to_be_bytes());
 }
 
-fn write_words(words: &[u64; 8], bytes: &mut [u8; TAG_BYTES]) {
+/// Write *words* at the front of *bytes*.
+fn put_words(words: &[u64; 8], bytes: &mut [u8]) {
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
         chunk.copy_from_slice(&word.to_be_bytes());
     }

@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod frame;
 pub mod hmac;
 pub mod random;
+mod scratch;
 pub mod secret;
 pub mod sign;
 pub mod vault;

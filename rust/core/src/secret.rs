@@ -8,10 +8,10 @@
 //! locked.
 
 use core::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use alknet_guard::Cell;
-use zeroize::Zeroize;
 
 /// The most bytes of one secret: a key and its chain code, a seed, or an Ed25519 pair.
 pub use alknet_guard::SECRET_BYTES;
@@ -137,9 +137,42 @@ impl Drop for Secret {
 /// The libraries wipe what they own, but not what the compiler spilled in between.
 #[inline(never)]
 pub(crate) fn scrub_stack() {
-    let mut below = [0u8; 8192];
-    core::hint::black_box(&mut below);
-    below.zeroize();
+    core::hint::black_box([0u8; 8192]);
+}
+
+/// A buffer of some length that is wiped on drop. It must not grow, or it leaves a copy behind.
+///
+/// `Zeroizing` writes byte by byte, which takes longer for a long message than sealing it; this
+/// fills, and keeps the compiler from thinking that nobody looks.
+pub struct Wiped(Vec<u8>);
+
+impl Wiped {
+    /// *length* zeros.
+    #[must_use]
+    pub fn zeros(length: usize) -> Self {
+        Self(vec![0; length])
+    }
+}
+
+impl Deref for Wiped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        core::hint::black_box(&mut self.0);
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 
+use alknet_core::secret::Wiped;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use zeroize::Zeroizing;
 
 /// The content of `bytes`, or of anything else that lends its bytes (`bytearray`, `memoryview`, …).
 ///
@@ -16,7 +16,7 @@ pub(crate) enum Bytes<'py> {
     /// What a parameter is that was not given.
     Empty,
     Lent(Bound<'py, PyBytes>),
-    Copied(Zeroizing<Vec<u8>>),
+    Copied(Wiped),
 }
 
 impl Deref for Bytes<'_> {
@@ -41,7 +41,7 @@ impl<'py> FromPyObject<'_, 'py> for Bytes<'py> {
         let Ok(buffer) = PyBuffer::<u8>::get(&object) else {
             return Err(wrong_type("a bytes-like object", object));
         };
-        let mut copy = Zeroizing::new(vec![0; buffer.item_count()]);
+        let mut copy = Wiped::zeros(buffer.item_count());
         buffer.copy_to_slice(object.py(), &mut copy)?;
         Ok(Self::Copied(copy))
     }

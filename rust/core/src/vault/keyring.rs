@@ -208,7 +208,12 @@ impl Keyring {
     /// What the cache has, unless the vault is locked.
     pub(super) fn kept(&self, asked: &Asked) -> Result<Option<Kept>, Locked> {
         self.seed.read(|_| ())?;
-        Ok(self.cache().get(asked, Instant::now()))
+        Ok(self.cached(asked))
+    }
+
+    /// What the cache has; its secrets are dead if the vault is locked.
+    pub(super) fn cached(&self, asked: &Asked) -> Option<Kept> {
+        self.cache().get(asked, Instant::now())
     }
 
     pub(super) fn keep(&self, asked: Asked, kept: Kept) {

@@ -46,6 +46,6 @@ pub fn open_into(
         password,
         key,
     );
-    let sealed = encrypted.sealed_bytes();
-    Ok(Cipher::new(key).open(encrypted.nonce(), &[], &sealed, plaintext)?)
+    let (cipher, nonce) = (Cipher::new(key), encrypted.nonce());
+    encrypted.with_sealed(|sealed| Ok(cipher.open(nonce, &[], sealed, plaintext)?))
 }

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use alknet_guard::Cell;
-use zeroize::Zeroizing;
 
 use super::cache::{Asked, Kept};
 use super::error::Error;
@@ -17,7 +16,8 @@ use super::path::{DerivationPath, HARDENED};
 use crate::aead::{Cipher, NONCE_BYTES, TAG_BYTES};
 use crate::encrypted::{EncryptedData, SALT_BYTES};
 use crate::random;
-use crate::secret::Secret;
+use crate::scratch;
+use crate::secret::{Secret, Wiped};
 
 /// The first key version that the vault seals with.
 pub const FIRST_KEY_VERSION: u32 = 2;
@@ -83,8 +83,9 @@ impl Keyring {
             ));
         }
         let cipher = self.cipher(encrypted.key_version())?;
-        let sealed = encrypted.sealed_bytes();
-        Ok(cipher.open(encrypted.nonce(), associated_data, &sealed, plaintext)?)
+        let nonce = encrypted.nonce();
+        encrypted
+            .with_sealed(|sealed| Ok(cipher.open(nonce, associated_data, sealed, plaintext)?))
     }
 
     /// Seal what is in *encrypted* anew, under the key of `to_version`.
@@ -97,14 +98,15 @@ impl Keyring {
         to_version: u32,
         associated_data: &[u8],
     ) -> Result<EncryptedData, Error> {
-        let mut plaintext = Zeroizing::new(vec![0; encrypted.plaintext_bytes()]);
+        let mut plaintext = Wiped::zeros(encrypted.plaintext_bytes());
         self.open_into(encrypted, associated_data, &mut plaintext)?;
         self.seal(&plaintext, to_version, associated_data)
     }
 
     fn cipher(&self, key_version: u32) -> Result<Cipher, Error> {
         let asked = Asked::EncryptionKey(key_version);
-        let secret = if let Some(Kept::Secret(secret)) = self.kept(&asked)? {
+        // A locked keyring keeps nothing, and what it kept a moment ago cannot be read.
+        let secret = if let Some(Kept::Secret(secret)) = self.cached(&asked) {
             secret
         } else {
             let secret = Arc::new(self.encryption_key(key_version)?);
@@ -155,10 +157,13 @@ fn seal_with(
     let mut iv = [0; NONCE_BYTES];
     salt.copy_from_slice(&random[..SALT_BYTES]);
     iv.copy_from_slice(&random[SALT_BYTES..]);
-    // Room for the tag from the start: growing would leave a copy of the plaintext behind.
-    let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(TAG_BYTES));
-    buffer.extend_from_slice(plaintext);
-    let tag = cipher.seal(iv, associated_data, &mut buffer)?;
-    buffer.extend_from_slice(&tag);
-    Ok(EncryptedData::of(key_version, salt, iv, &buffer))
+    scratch::with_bytes(plaintext.len().saturating_add(TAG_BYTES), |buffer| {
+        let (body, end) = buffer.split_at_mut(plaintext.len());
+        body.copy_from_slice(plaintext);
+        let tag = cipher
+            .seal(iv, associated_data, body)
+            .inspect_err(|_| body.fill(0))?;
+        end.copy_from_slice(&tag);
+        Ok(EncryptedData::of(key_version, salt, iv, buffer))
+    })
 }
