@@ -166,3 +166,78 @@ pub(crate) fn hkdf_into(secret: &[u8], info: &[u8], output: &mut [u8]) {
         previous.copy_from_slice(&block[..]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    fn tag(key: &[u8], parts: &[&[u8]]) -> String {
+        let mut tag = [0; TAG_BYTES];
+        HmacSha512::new(key).tag_into(parts, &mut tag);
+        hex(&tag)
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_4231_hold() {
+        for (key, message, expected) in [
+            (
+                &[0x0b; 20][..],
+                &b"Hi There"[..],
+                "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde\
+                 daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854",
+            ),
+            (
+                b"Jefe",
+                b"what do ya want for nothing?",
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+                 9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+            ),
+            (
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352\
+                 6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+            ),
+        ] {
+            assert_eq!(tag(key, &[message]), expected);
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_same_however_it_is_cut() {
+        let message: Vec<u8> = (0..=255).cycle().take(400).collect();
+        for length in [0, 1, 110, 111, 112, 127, 128, 129, 255, 256, 300, 400] {
+            let whole = tag(b"key", &[&message[..length]]);
+            for cut in [0, 1, 64, 111, 128, 200] {
+                let (one, two) = message[..length].split_at(cut.min(length));
+                assert_eq!(
+                    tag(b"key", &[one, &[], two]),
+                    whole,
+                    "{length} cut at {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_round_of_stretching_is_one_tag_and_two_are_their_sum() {
+        let hmac = HmacSha512::new(b"password");
+        let (mut stretched, mut first, mut second) = ([0; 64], [0; 64], [0; 64]);
+        hmac.tag_into(&[b"salt", &[0, 0, 0, 1]], &mut first);
+        hmac.stretch_into(&[b"sa", b"lt"], 1, &mut stretched);
+        assert_eq!(stretched, first);
+        hmac.tag_into(&[&first], &mut second);
+        first
+            .iter_mut()
+            .zip(&second)
+            .for_each(|(sum, byte)| *sum ^= byte);
+        hmac.stretch_into(&[b"salt"], 2, &mut stretched);
+        assert_eq!(stretched, first);
+    }
+}
