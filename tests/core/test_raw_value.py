@@ -27,10 +27,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=20) | st.dictionaries(text, inner, max_size=20),
     max_leaves=60,
 )
-tokens = (
-    r"""{ } [ ] , : " \ u00e9 \ud83d \ude00 - 0 12 .5 e+7 E true false null é "a": """
-    "[] {} 123456789"
-)
+tokens = r"""
+    { } [ ] , : " \ u00e9 \ud83d \ude00 - 0 12 123456789 .5 e+7 E true false null é "a": [] {}
+"""
 JSON_EXTENSIONS = (*(bytes([marker, 1]) for marker in range(0xD4, 0xD9)), b"\xc7", b"\xc8", b"\xc9")
 """Such a value must hold JSON besides; the reference does not look."""
 
