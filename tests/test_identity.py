@@ -53,7 +53,10 @@ def test_narrowed_holds_a_scope_if_and_only_if_both_do(ann, bob, scope):
 
 
 @given(
-    IDENTITIES, IDENTITIES, st.sampled_from(["disk:1", "disk:2"]), st.sampled_from(["read", "write"])
+    IDENTITIES,
+    IDENTITIES,
+    st.sampled_from(["disk:1", "disk:2"]),
+    st.sampled_from(["read", "write"]),
 )
 def test_narrowed_may_use_a_resource_if_and_only_if_both_may(ann, bob, resource, action):
     narrowed = ann.narrowed_to(bob)
