@@ -10,6 +10,7 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
+from alknet.identity import Identity
 from alknet.runtime.actor import Actor
 from alknet.runtime.supervisor import Supervisor
 from alknet.transport.memory import memory_pair
@@ -82,6 +83,7 @@ async def linked(
     limits=DEFAULT_LIMITS,
     format="json",
     near_dispatcher=None,
+    near_identity=None,
     is_confidential=True,
     framed=False,
 ):
@@ -91,10 +93,32 @@ async def linked(
         link.format = format
         link.framed = framed
         link.is_confidential = is_confidential
-    near = Session(one, identity=None, dispatcher=near_dispatcher, is_dialled=True)
+    near = Session(one, identity=near_identity, dispatcher=near_dispatcher, is_dialled=True)
     far = Session(other, identity=identity, dispatcher=dispatcher, limits=limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(far.run)
         await nursery.start(near.run)
         yield Linked(near, far)
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def working(dispatcher, *services, name="worker-1", grant=("*",), **options):
+    """Link a worker to *dispatcher*, where its services can be called as *name*."""
+    trusted = Identity("head", frozenset({*grant, "identity:forward"}))
+    async with (
+        running(*services, name=name) as own,
+        linked(
+            dispatcher,
+            identity=Identity(name, frozenset()),
+            near_dispatcher=own,
+            near_identity=trusted,
+            **options,
+        ) as link,
+    ):
+        dispatcher.peers.add(link.far)
+        dispatcher.peers.offer(link.far, {each.spec.name: each.spec.kind for each in own.registry})
+        try:
+            yield link
+        finally:
+            dispatcher.peers.remove(link.far)

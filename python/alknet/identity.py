@@ -30,15 +30,21 @@ class Identity(msgspec.Struct, frozen=True):
     def narrowed_to(self, other: "Identity") -> "Identity":
         """Return *other*, able to do only what both may: neither can lend the other a right.
 
-        The resources are those that both list, each with the actions that both allow.
+        The resources are those that both list, each with the actions that both allow; who is
+        granted `*` owns every resource, and so takes none of the other's away.
         """
         scopes = {scope for scope in self.scopes if other.has(scope)}
         scopes |= {scope for scope in other.scopes if self.has(scope)}
-        resources = {
-            name: self.resources[name] & actions
-            for name, actions in other.resources.items()
-            if name in self.resources
-        }
+        if self.has("*"):
+            resources = other.resources
+        elif other.has("*"):
+            resources = self.resources
+        else:
+            resources = {
+                name: self.resources[name] & actions
+                for name, actions in other.resources.items()
+                if name in self.resources
+            }
         return Identity(id=other.id, scopes=frozenset(scopes), resources=resources)
 
 

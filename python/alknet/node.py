@@ -32,8 +32,6 @@ from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.node")
 
-# The node may do what it likes with itself; nobody else can have this identity.
-_ITSELF = frozenset({"*"})
 _CLOSING_SECONDS = 2.0
 
 
@@ -52,7 +50,7 @@ class Node:
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
         self._host = Host(self.dispatcher, vault, self._section)
-        self.client: Client = self.dispatcher.client(Identity(settings.node.name, _ITSELF))
+        self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._supervisor = Supervisor(self._actors(services))
         for actor in self._supervisor.actors:
             self.dispatcher.registry.add(actor.entries())

@@ -6,6 +6,7 @@ caller, read the input, hand the call to whoever answers. A handler that may run
 
 import math
 
+import structlog
 import trio
 
 from alknet._core.envelope import CallRequested
@@ -25,10 +26,14 @@ from alknet.call.session import Session
 from alknet.errors import (
     CallError,
     DeadlineExceeded,
+    Internal,
     RateLimited,
     Unauthenticated,
+    traced,
 )
 from alknet.identity import Identity
+
+log = structlog.get_logger("alknet.call")
 
 _IDENTITY = PayloadType(Identity)
 
@@ -61,12 +66,20 @@ class Dispatcher(Home):
                 self._submit(session, event, entry, session.identity)
         except CallError as error:
             session.refuse(request_id, error)
+        except Exception as error:
+            # A request type whose own code fails while it is read must cost no one else the link.
+            log.error("request failed", operation=event.operation, cause=traced(error))
+            session.refuse(request_id, Internal(f"{event.operation} could not be read"))
 
     def _first(self, session: Session, event: CallRequested) -> None:
         """Take the long way: route, find out who calls, check."""
         identity = self._caller(session, event)
         node, name = self.split(event.operation)
         if node is not None:
+            if identity is None:
+                # Passed on without a name, it would count as a wish of this node's own.
+                raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
+            self._check_room(session)
             target = self.peers.route(node)
             is_stream = self.peers.kind(target, name) in STREAMING
             Relay(session, event.id, target, is_stream=is_stream).begin(event, name, identity)
@@ -92,6 +105,14 @@ class Dispatcher(Home):
             session.admitted[event.operation] = entry
         self._submit(session, event, entry, identity)
 
+    @staticmethod
+    def _check_room(session: Session) -> None:
+        if len(session.inbound) >= session.limits.calls_in_flight:
+            raise RateLimited(
+                f"{len(session.inbound)} of your calls are unanswered on this link, the most that "
+                f"this node allows; wait for some of them"
+            )
+
     def _caller(self, session: Session, event: CallRequested) -> Identity | None:
         """Return on whose behalf the peer asks: its own, unless it may speak for others."""
         if event.auth_token is not None:
@@ -102,18 +123,14 @@ class Dispatcher(Home):
         identity = session.identity
         if event.forwarded_for is None or identity is None or not identity.has("identity:forward"):
             return identity
-        forwarded = _IDENTITY.decode(event.forwarded_for, session.format)
+        forwarded = _IDENTITY.decode(event.forwarded_for, event.format)
         narrowed: Identity = identity.narrowed_to(forwarded)
         return narrowed
 
     def _submit(
         self, session: Session, event: CallRequested, entry: Entry, identity: Identity | None
     ) -> None:
-        if len(session.inbound) >= session.limits.calls_in_flight:
-            raise RateLimited(
-                f"{len(session.inbound)} of your calls are unanswered on this link, the most that "
-                f"this node allows; wait for some of them"
-            )
+        self._check_room(session)
         deadline = math.inf
         if event.deadline_ms is not None:
             deadline = local_deadline(event.deadline_ms)

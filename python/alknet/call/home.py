@@ -8,18 +8,21 @@ from alknet.call.peers import Peers
 from alknet.call.registry import Registry
 from alknet.call.resource import ListedResources, Ownership
 from alknet.errors import InvalidInput
+from alknet.identity import Identity
 
 
 class Home(ABC):
     """A registry, the peers that are connected, and the paths that lead to them.
 
-    `name` is what this node is called in paths, beside `head`. `ownership` answers who may do what
-    with which resource.
+    `name` is what this node is called in paths, beside `head`, and `itself` the identity that it
+    calls with on its own behalf: it may do what it likes with itself. `ownership` answers who may
+    do what with which resource.
     """
 
     def __init__(self, registry: Registry, name: str = HERE) -> None:
         self.registry = registry
         self.name = name
+        self.itself = Identity(name, frozenset({"*"}))
         self.peers = Peers()
         self.ownership: Ownership = ListedResources()
 

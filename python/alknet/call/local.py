@@ -17,7 +17,7 @@ from alknet.call.payload import plain
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
-from alknet.errors import Forbidden
+from alknet.errors import Forbidden, Unauthenticated
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Kind, Request, Subscription, Upload
 
@@ -196,8 +196,13 @@ class LocalClient(Client):
     def _peer(self, node: str, name: str) -> Client:
         """Return a client for the operation *name* of a peer; the peer makes its own check."""
         self._declared(name)
-        on_behalf_of = None if self._uses is None else self._identity
-        return self._home.peers.client(node, on_behalf_of=on_behalf_of)
+        identity, peers = self._identity, self._home.peers
+        if identity is None:
+            # Asked in nobody's name, it would count as a wish of this node's own.
+            raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
+        if identity is self._home.itself:
+            return peers.client(node)
+        return peers.client(node, on_behalf_of=identity)
 
 
 def named(request: AnyRequest) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from alknet._core.envelope import CallRequested
 from alknet.call.payload import encode
-from alknet.errors import CallError
+from alknet.errors import CallError, InvalidInput, LocalProtocolError
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -30,20 +30,28 @@ class Relay:
         self._target_id = ""
         self._is_stream = is_stream
 
-    def begin(self, event: CallRequested, name: str, identity: Identity | None) -> None:
-        """Ask the target."""
-        forwarded = None if identity is None else encode(identity, self._target.format)
-        self._target_id = self._target.ask(
-            f"/head/{name}",
-            event.input,
-            self,
-            input_format=event.format,
-            deadline_ms=event.deadline_ms,
-            parent_id=event.parent_id,
-            forwarded_for=forwarded,
-            window=event.window,
-            traceparent=event.traceparent,
-        )
+    def begin(self, event: CallRequested, name: str, identity: Identity) -> None:
+        """Ask the target on behalf of *identity*.
+
+        Raises:
+            InvalidInput: the request is too large to be passed on.
+            Unavailable: the target has too many calls in flight, or is gone.
+        """
+        try:
+            self._target_id = self._target.ask(
+                f"/head/{name}",
+                event.input,
+                self,
+                # Of the identity too: all that a request carries is written in one format.
+                input_format=event.format,
+                deadline_ms=event.deadline_ms,
+                parent_id=event.parent_id,
+                forwarded_for=encode(identity, event.format),
+                window=event.window,
+                traceparent=event.traceparent,
+            )
+        except LocalProtocolError as error:
+            raise InvalidInput(f"the request cannot be passed on: {error}") from None
         self._origin.inbound[self._origin_id] = self
 
     # What the target answers.

@@ -126,6 +126,8 @@ def operation(
             raise TypeError(
                 f"operation {name!r}: give both `resource` and `resource_id`, or neither"
             )
+        if resource_id is not None:
+            _check_pointer(request_type, resource_id)
         resource_type, action = resource or (None, None)
         request_type.__operation__ = Declaration(
             name=name,
@@ -142,6 +144,17 @@ def operation(
         return request_type
 
     return declare
+
+
+def _check_pointer(request_type: type[AnyRequest], pointer: str) -> None:
+    """Refuse a pointer that could never lead anywhere: nobody could call the operation."""
+    first = pointer[1:].partition("/")[0].replace("~1", "/").replace("~0", "~")
+    fields = [field.encode_name for field in msgspec.structs.fields(request_type)]
+    if not pointer.startswith("/") or first not in fields:
+        raise TypeError(
+            f"{request_type.__name__}: `resource_id` {pointer!r} should be '/' and one of its "
+            f"fields: {', '.join(fields) or 'it has none'}"
+        )
 
 
 def signature(request_type: type[AnyRequest]) -> tuple[type, tuple[Any, ...]]:
