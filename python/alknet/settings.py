@@ -65,17 +65,7 @@ def load(path: Path, shapes: Mapping[str, type[msgspec.Struct] | None]) -> Setti
         SettingsError: the file cannot be read, or something in it is not as it should be; the
             message begins with `file:line:`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SettingsError(f"cannot read {path}: {reason}") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text, as TOML is: {error.reason}") from None
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: {error}") from None
+    text, tables = _parse(path)
     reader = _Reader(path, text)
     read: dict[str, Any] = {}
     for name, table in tables.items():
@@ -90,6 +80,36 @@ def load(path: Path, shapes: Mapping[str, type[msgspec.Struct] | None]) -> Setti
         services=services,
         path=path,
     )
+
+
+def load_node(path: Path) -> NodeSettings:
+    """Return the table [node] of *path*, for somebody who runs none of the services.
+
+    Raises:
+        SettingsError: as `load`, but for the other tables, which are not looked at.
+    """
+    text, tables = _parse(path)
+    node: NodeSettings = _Reader(path, text).convert("node", tables.get("node", {}), NodeSettings)
+    return node
+
+
+def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(f"cannot read {path}: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text, as TOML is: {error.reason}") from None
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _POSITION.match(str(error))
+        where, what = (f":{found['line']}", found["what"]) if found else ("", str(error))
+        raise SettingsError(f"{path}{where}: {what[:1].lower()}{what[1:]}") from None
+
+
+_POSITION: Final = re.compile(r"^(?P<what>.*) \(at line (?P<line>\d+), column \d+\)$", re.DOTALL)
 
 
 class _NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -91,7 +91,7 @@ def strict_msgpack(raw):
     """Whether the reference reads *raw* to its end, and nothing follows."""
     reader = msgpack.Unpacker(
         strict_map_key=False,
-        ext_hook=msgpack.ExtType,
+        ext_hook=lambda code, data: (code, data),  # ExtType itself refuses reserved codes
         object_pairs_hook=tuple,
         max_buffer_size=len(raw) or 1,
     )

@@ -24,25 +24,25 @@ class Peers:
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
-        self._connected.setdefault(_name(session), [])
+        self._connected.setdefault(peer_name(session), [])
 
     def remove(self, session: Session) -> None:
         """Forget *session* and what came over it."""
         self._offered.pop(session, None)
-        sessions = self._connected.get(_name(session), [])
+        sessions = self._connected.get(peer_name(session), [])
         if session in sessions:
             sessions.remove(session)
         if not sessions:
-            self._connected.pop(_name(session), None)
+            self._connected.pop(peer_name(session), None)
 
     def offer(self, session: Session, operations: Mapping[str, Kind]) -> str:
         """Note which *operations* the peer of *session* answers; return its name in paths."""
-        sessions = self._connected.setdefault(_name(session), [])
+        sessions = self._connected.setdefault(peer_name(session), [])
         if session in sessions:
             sessions.remove(session)
         sessions.append(session)
         self._offered[session] = operations
-        return _name(session)
+        return peer_name(session)
 
     def route(self, node: str) -> Session:
         """Return the session over which *node* answers.
@@ -65,7 +65,7 @@ class Peers:
         """
         kind = self._offered.get(session, {}).get(name)
         if kind is None:
-            raise unknown(f"{_name(session)}/{name}")
+            raise unknown(f"{peer_name(session)}/{name}")
         return kind
 
     def client(self, node: str, *, on_behalf_of: Identity | None = None) -> Client:
@@ -89,5 +89,6 @@ class Peers:
             session.cancel(reason)
 
 
-def _name(session: Session) -> str:
+def peer_name(session: Session) -> str:
+    """Return what the peer of *session* is called in paths."""
     return session.identity.id if session.identity is not None else session.link.peer_address

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from alknet._core.envelope import CallRequested
 from alknet.call.payload import encode
-from alknet.errors import CallError, InvalidInput, LocalProtocolError
+from alknet.call.peers import peer_name
+from alknet.errors import CallError, Disconnected, InvalidInput, LocalProtocolError
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -68,6 +69,9 @@ class Relay:
 
     def failed(self, error: CallError) -> None:
         self._origin.inbound.pop(self._origin_id, None)
+        if isinstance(error, Disconnected):
+            # The caller knows the peer by its name, not by an address that only this node sees.
+            error = Disconnected(f"{peer_name(self._target)} has gone: {error.message}")
         self._origin.refuse(self._origin_id, error)
 
     def invited(self, items: int) -> None:

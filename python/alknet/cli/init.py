@@ -1,0 +1,133 @@
+"""`alknet init`: a new node's settings, its operator's key, and its recovery phrase, shown once."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from alknet.cli import terminal
+from alknet.cli.connection import CONFIG, DEFAULT_URL
+from alknet.cli.failure import Debug, Failure, Misuse
+from alknet.cli.identity import KEY_FILE
+from alknet.cli.output import emit
+from alknet.cli.phrase import AskPassphrase
+from alknet.cli.publish import publish
+from alknet.cli.stack_toml import stack_toml
+from alknet.errors import BadMnemonic
+from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
+from alknet.runtime.vault import IDENTITY_PATH
+from alknet.settings import Name
+
+_COLUMNS: Final = 4
+
+
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where its files shall be.")
+    ] = Path(),
+    name: Annotated[str, typer.Option(help="What paths call the node.")] = "head",
+    words: Annotated[
+        int, typer.Option(metavar="N", help="Words of the phrase: 12, 15, 18, 21 or 24.")
+    ] = 24,
+    phrase_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the phrase to FILE (mode 600), and show it not."),
+    ] = None,
+    ask_passphrase: AskPassphrase = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the settings and the key that are there.")
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Make a new node: its stack.toml, the key of its operator, and a recovery phrase.
+
+    The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
+    and it is kept nowhere.
+    """
+    _check(name, phrase_file)
+    phrase = _generate(words)
+    with _new_passphrase(asked=ask_passphrase) as passphrase:
+        files = new_stack(phrase, passphrase, name=name)
+    made = {directory / file: content for file, content in files.items()}
+    publish(made, overwrites=force, alone={} if phrase_file is None else {phrase_file: phrase})
+    if phrase_file is None:
+        _show(phrase)
+    _say_next(directory, phrase_file)
+
+
+def new_stack(
+    phrase: str, passphrase: memoryview | str = "", *, name: str, listen: str = DEFAULT_URL
+) -> dict[str, str]:
+    """Return the files of a new node with that *phrase*, by name: its settings, a fresh key.
+
+    The key is its operator's, whom the settings let do everything.
+    """
+    keyring = Keyring.from_mnemonic(phrase, passphrase)
+    identity = ssh_fingerprint(keyring.ed25519(IDENTITY_PATH).public_key)
+    keyring.lock()
+    operator = Ed25519Key.generate()
+    return {
+        str(CONFIG): stack_toml(
+            name=name,
+            listen=listen,
+            identity=identity,
+            operator=ssh_public_line(operator.public_key, "operator"),
+        ),
+        KEY_FILE: operator.to_openssh("operator"),
+    }
+
+
+def _check(name: str, phrase_file: Path | None) -> None:
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise Misuse(
+            f"--name {name!r}: a name has letters, digits, dots, dashes and underscores, "
+            f"begins with a letter or a digit, and is no longer than 63"
+        ) from None
+    if phrase_file is None and not os.isatty(1):
+        raise Misuse(
+            "the recovery phrase is shown on a terminal, and stdout is none: run this on one, "
+            "or name a file for the phrase with --phrase-file FILE"
+        )
+
+
+def _generate(words: int) -> str:
+    try:
+        return generate_mnemonic(words)
+    except BadMnemonic as error:
+        raise Misuse(f"--words: {error}") from None
+
+
+@contextmanager
+def _new_passphrase(*, asked: bool) -> Iterator[memoryview | str]:
+    if not asked:
+        yield ""
+        return
+    with terminal.hidden("New passphrase: ") as first, terminal.hidden("Once more: ") as second:
+        if first != second:
+            raise Failure("the two passphrases differ; nothing was made")
+        yield first
+
+
+def _show(phrase: str) -> None:
+    words = phrase.split()
+    rows = -(-len(words) // _COLUMNS)
+    emit("Recovery phrase. Write it down now: it is shown once and kept nowhere.\n")
+    for row in range(rows):
+        emit("  ".join(f"{n + 1:>4} {words[n]:<8}" for n in range(row, len(words), rows)).rstrip())
+    emit(f"\n{phrase}\n")
+
+
+def _say_next(directory: Path, phrase_file: Path | None) -> None:
+    config = directory / CONFIG
+    named = "" if config == CONFIG else f" --config {shlex.quote(str(config))}"
+    source = "" if phrase_file is None else f" --phrase-file {shlex.quote(str(phrase_file))}"
+    emit(f"made {config} and {directory / KEY_FILE}")
+    emit(f"next: alknet serve{named}{source}")
+    emit(f"then: alknet status{named}")

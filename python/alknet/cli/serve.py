@@ -1,0 +1,91 @@
+"""`alknet serve`: run a node until it is told to stop."""
+
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import trio
+import typer
+
+from alknet.cli import logs
+from alknet.cli.connection import CONFIG
+from alknet.cli.failure import Debug, Failure, Misuse
+from alknet.cli.output import AsJson, ReaderLeft, emit, json_text
+from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.keys import Keyring, ssh_fingerprint
+from alknet.node import Node, load, open_node
+from alknet.settings import Settings
+
+log = structlog.get_logger("alknet.serve")
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="The node's settings.")
+    ] = CONFIG,
+    phrase_file: PhraseFile = None,
+    phrase_fd: PhraseDescriptor = None,
+    ask_passphrase: AskPassphrase = False,
+    is_locked: Annotated[
+        bool, typer.Option("--locked", help="Start without a phrase; `alknet unlock` gives it.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run the node that a stack.toml describes.
+
+    Asks for the recovery phrase at the terminal, without echo, unless told where to read it. Prints
+    one line, `ready URL`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM let
+    calls in flight finish, for as long as `drain` allows; a second one does not.
+    """
+    logs.configure(level="debug" if debug else "info", is_verbose=debug)
+    settings = load(config)
+    if not settings.node.listen:
+        raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
+    keyring = None
+    if is_locked:
+        if phrase_file is not None or phrase_fd is not None:
+            raise Misuse("--locked starts without a phrase: name no source of one")
+    else:
+        source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+        source.require("--locked")
+        keyring = source.keyring()
+    trio.run(partial(_serve, settings, keyring, as_json=as_json))
+
+
+async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            async with open_node(settings, keyring=keyring) as node:
+                _say_ready(node, as_json=as_json)
+                number = await anext(signals)
+                log.info("stopping on a signal", signal=signal.Signals(number).name)
+                hurried = trio.Event()
+                nursery.start_soon(_hurry_on_another, signals, node, hurried)
+            nursery.cancel_scope.cancel()
+    if hurried.is_set():
+        raise Failure("a second signal came: calls in flight were cancelled")
+
+
+async def _hurry_on_another(signals: AsyncIterator[int], node: Node, hurried: trio.Event) -> None:
+    await anext(signals)
+    hurried.set()
+    node.hurry()
+
+
+def _say_ready(node: Node, *, as_json: bool) -> None:
+    key = node.vault.identity
+    facts = {
+        "ready": node.url,
+        "node": node.name,
+        "services": node.services,
+        "identity": None if key is None else ssh_fingerprint(key.public_key),
+    }
+    try:
+        emit(json_text(facts) if as_json else f"ready {node.url}")
+    except (ReaderLeft, OSError) as error:
+        # Those who call the node need no line on our stdout.
+        log.warning("nobody reads stdout", why=str(error))

@@ -1,0 +1,110 @@
+"""`alknet unlock`, `alknet lock` and `alknet status`: the vault of a running node."""
+
+import time
+from contextlib import suppress
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from alknet.cli.connection import Target, talks_to_a_node
+from alknet.cli.failure import Failure
+from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
+from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.errors import AlreadyUnlocked, Forbidden
+from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
+from alknet.protocol.directory import ListPeers, Ping
+from alknet.protocol.secret import Lock, Status, Unlock, VaultStatus
+from alknet.runtime.vault import IDENTITY_PATH
+
+
+@talks_to_a_node
+async def unlock(
+    target: Target,
+    phrase_file: PhraseFile = None,
+    phrase_fd: PhraseDescriptor = None,
+    ask_passphrase: AskPassphrase = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a running node its recovery phrase, typed without echo.
+
+    The phrase is checked here first, against the node's identity too where that is known. A locked
+    node cannot prove who it is: the phrase goes to whoever answers, over links that others cannot
+    listen to only.
+    """
+    source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+    source.require()
+    # Two dozen words are long to type: find out first what could go wrong without them.
+    async with target.open_even_if_locked() as client:
+        await client.call(Ping())
+        with suppress(Forbidden):
+            if not (await client.call(Status())).locked:
+                raise AlreadyUnlocked("the vault is unlocked already: `alknet lock` locks it")
+    with source.phrase() as phrase:
+        check_mnemonic(phrase)
+        with source.passphrase() as passphrase:
+            _check_identity(target, Keyring.from_mnemonic(phrase, passphrase))
+            request = Unlock(str(phrase, "utf-8"), str(passphrase, "utf-8"))
+            async with target.open(is_pinned=False) as client:
+                status = await client.call(request)
+    _show(status, as_json)
+
+
+def _check_identity(target: Target, keyring: Keyring) -> None:
+    """Refuse a phrase that gives another identity than the node should have."""
+    key = keyring.ed25519(IDENTITY_PATH).public_key
+    keyring.lock()
+    found = ssh_fingerprint(key)
+    if target.expect not in (None, key, found):
+        raise Failure(
+            f"the recovery phrase, or its passphrase, is another node's: it gives the identity "
+            f"{found}; nothing was sent"
+        )
+
+
+@talks_to_a_node
+async def lock(target: Target, as_json: AsJson = False) -> None:
+    """Wipe the seed of a running node; until it is unlocked it can derive nothing."""
+    async with target.open_even_if_locked() as client:
+        status = await client.call(Lock())
+    _show(status, as_json)
+
+
+def _show(status: VaultStatus, as_json: bool) -> None:
+    if as_json:
+        emit_json(msgspec.to_builtins(status))
+    else:
+        emit("locked" if status.locked else f"unlocked {status.identity}")
+
+
+@talks_to_a_node
+async def status(target: Target, as_json: AsJson = False) -> None:
+    """Say whether a node answers, whether its vault is locked, and who is connected to it."""
+    async with target.open_even_if_locked() as client:
+        begun = time.perf_counter()
+        pong = await client.call(Ping())
+        milliseconds = (time.perf_counter() - begun) * 1000
+        vault = await client.call(Status())
+        peers = (await client.call(ListPeers())).peers
+    names = [each.peer_id for each in peers]
+    if as_json:
+        emit_json({
+            "node": pong.node,
+            "url": target.url,
+            "vault": msgspec.to_builtins(vault),
+            "peers": names,
+            "milliseconds": round(milliseconds, 3),
+        })  # fmt: skip
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="cyan")
+    for name, value in (
+        ("node", pong.node),
+        ("url", f"{target.url} ({milliseconds:.1f} ms)"),
+        ("vault", "locked: alknet unlock" if vault.locked else "unlocked"),
+        ("identity", vault.identity or "none while it is locked"),
+        ("memory", "kept out of swap" if vault.memory_locked else "may be written to swap"),
+        ("peers", ", ".join(names)),
+    ):
+        table.add_row(name, Text(printable(value)))
+    emit_table(table)
