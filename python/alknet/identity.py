@@ -12,12 +12,14 @@ class Identity(msgspec.Struct, frozen=True):
 
     `id` stays the same when keys are rotated. A scope is a word such as `secrets:derive`; a granted
     scope may end in `*` (`secrets:*`, or `*` alone) and then covers every scope that starts with
-    what stands before the star. `resources` maps `type:id` to the actions allowed on it.
+    what stands before the star. `resources` maps `type:id` to the actions allowed on it. `tenant`
+    says whose seed the vault uses for this caller; empty means the node's own.
     """
 
     id: str
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
+    tenant: str = ""
 
     def has(self, scope: str) -> bool:
         """Tell whether *scope*, which may itself end in a star, is covered by a granted one."""
@@ -31,8 +33,11 @@ class Identity(msgspec.Struct, frozen=True):
         """Return *other*, able to do only what both may: neither can lend the other a right.
 
         The resources are those that both list, each with the actions that both allow; who is
-        granted `*` owns every resource, and so takes none of the other's away.
+        granted `*` owns every resource, and so takes none of the other's away. Who belongs to one
+        tenant can lend itself to no other: what comes out then may do nothing.
         """
+        if self.tenant not in ("", other.tenant):
+            return Identity(other.id, tenant=other.tenant)
         scopes = {scope for scope in self.scopes if other.has(scope)}
         scopes |= {scope for scope in other.scopes if self.has(scope)}
         if self.has("*"):
@@ -45,7 +50,7 @@ class Identity(msgspec.Struct, frozen=True):
                 for name, actions in other.resources.items()
                 if name in self.resources
             }
-        return Identity(id=other.id, scopes=frozenset(scopes), resources=resources)
+        return Identity(other.id, frozenset(scopes), resources, other.tenant)
 
 
 class AccessRule(msgspec.Struct, frozen=True):

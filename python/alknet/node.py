@@ -125,7 +125,7 @@ class Node:
             identity = await admit(
                 link,
                 node=self.name,
-                key=self.vault.identity,
+                key=self.vault.identity(),
                 verify=self._verify,
                 limits=self.settings.limits,
             )
@@ -203,7 +203,7 @@ async def open_node(
                 raise first_of(group) from None
             yield node
     finally:
-        vault.lock()
+        vault.close()
 
 
 def load(path: Path) -> Settings:

@@ -15,7 +15,7 @@ from alknet.cli.connection import CONFIG
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.output import AsJson, ReaderLeft, emit, json_text
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
-from alknet.keys import Keyring, ssh_fingerprint
+from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, load, open_node
 from alknet.settings import Settings
 
@@ -32,6 +32,10 @@ def serve(
     is_locked: Annotated[
         bool, typer.Option("--locked", help="Start without a phrase; `alknet unlock` gives it.")
     ] = False,
+    no_core_dumps: Annotated[
+        bool,
+        typer.Option("--no-core-dumps", help="Let nobody but root read or dump this process."),
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -42,6 +46,8 @@ def serve(
     calls in flight finish, for as long as `drain` allows; a second one does not.
     """
     logs.configure(level="debug" if debug else "info", is_verbose=debug)
+    if no_core_dumps:
+        disable_core_dumps()
     settings = load(config)
     if not settings.node.listen:
         raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
@@ -77,7 +83,7 @@ async def _hurry_on_another(signals: AsyncIterator[int], node: Node, hurried: tr
 
 
 def _say_ready(node: Node, *, as_json: bool) -> None:
-    key = node.vault.identity
+    key = node.vault.identity()
     facts = {
         "ready": node.url,
         "node": node.name,

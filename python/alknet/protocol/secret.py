@@ -1,6 +1,7 @@
 """What one may ask of the vault: public keys, signatures' owners, sealed data, passwords.
 
-No request brings a private key out. Every path is a BIP-32 path with `'`, `h` or `H` for hardened.
+No request brings a private key out. Each is answered from the seed of the caller's tenant. Every
+path is a BIP-32 path with `'`, `h` or `H` for hardened.
 """
 
 import msgspec
@@ -57,6 +58,13 @@ class Plaintext(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Plaintext(<{len(self.data)} bytes>)"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """A signature (64 bytes for Ed25519) and the public key that it is by."""
+
+    public_key: bytes
+    signature: bytes
 
 
 class Password(msgspec.Struct, frozen=True):
@@ -135,6 +143,23 @@ class Decrypt(Request[Plaintext], frozen=True):
     associated_data: bytes = b""
 
 
+@operation("secrets/rotate", kind="mutation", scopes=("secrets:encrypt", "secrets:decrypt"))
+class Rotate(Request[Sealed], frozen=True):
+    """Seal anew, under the key of `to_version`, what Encrypt sealed; the plaintext stays inside."""
+
+    sealed: Sealed
+    to_version: int
+    associated_data: bytes = b""
+
+
+@operation("secrets/sign", kind="mutation", scopes=("secrets:sign",), idempotent=True)
+class SignEd25519(Request[Signature], frozen=True):
+    """Sign `message` with the Ed25519 key at `path` (RFC 8032), which never leaves the vault."""
+
+    path: str
+    message: bytes
+
+
 @operation("secrets/lock", kind="mutation", scopes=("secrets:lock",), idempotent=True)
 class Lock(Request[VaultStatus], frozen=True):
     """Wipe the seed and everything derived from it; a vault that is locked already stays so."""
@@ -144,11 +169,14 @@ class Lock(Request[VaultStatus], frozen=True):
 class Unlock(Request[VaultStatus], frozen=True):
     """Load the seed of a BIP-39 recovery `phrase` and its optional `passphrase`.
 
+    It is held for the caller's tenant or, if a caller of the node's own says so, for `tenant`.
+
     Accepted only over links that leave neither this machine nor go in clear.
     """
 
     phrase: str
     passphrase: str = ""
+    tenant: str | None = None
 
     def __repr__(self) -> str:
         return "Unlock(phrase=<redacted>, passphrase=<redacted>)"

@@ -1,4 +1,4 @@
-"""Vault: the node's seed, while it is unlocked."""
+"""Vault: the node's seed, and those of its tenants, while they are unlocked."""
 
 from alknet.errors import AlreadyUnlocked, BadMnemonic, Locked
 from alknet.keys import Ed25519Key, Keyring, ssh_fingerprint
@@ -7,12 +7,17 @@ from alknet.keys import Ed25519Key, Keyring, ssh_fingerprint
 # belongs to ICON, so it must stand nowhere else.
 IDENTITY_PATH = "m/74'/0'/0'/0'"
 
+# The tenant of everybody who is given none: the seed that the node itself grows from.
+OWN = ""
+
 
 class Vault:
-    """Holds at most one keyring, and says Locked while it holds none.
+    """Holds at most one keyring for each tenant, and says Locked where it holds none.
 
-    With *expect*, the fingerprint of an identity, it holds no keyring that gives another: a phrase
-    can be good and still be the wrong one, and every key derived from it would be too.
+    The node's own seed is that of the tenant `OWN`. What is done for one tenant never touches
+    another. With *expect*, the fingerprint of an identity, it holds no keyring of its own that
+    gives another: a phrase can be good and still be the wrong one, and every key derived from it
+    would be too.
 
     Raises:
         BadMnemonic: *keyring* gives another identity; it has been locked.
@@ -20,43 +25,47 @@ class Vault:
 
     def __init__(self, keyring: Keyring | None = None, *, expect: str | None = None) -> None:
         self._expect = expect
-        self._keyring: Keyring | None = None
+        self._keyrings: dict[str, Keyring] = {}
         if keyring is not None:
             self.unlock(keyring)
 
-    @property
-    def keyring(self) -> Keyring:
-        """The keyring of the seed.
+    def keyring(self, tenant: str = OWN) -> Keyring:
+        """Return the keyring of *tenant*.
 
         Raises:
             Locked: there is none.
         """
-        keyring = self._keyring
+        keyring = self._keyrings.get(tenant)
         if keyring is None or keyring.is_locked:
-            raise Locked("the vault is locked: unlock it with the recovery phrase (alknet unlock)")
+            whose = f" for the tenant {tenant!r}" if tenant else ""
+            raise Locked(
+                f"the vault is locked{whose}: unlock it with the recovery phrase (alknet unlock)"
+            )
         return keyring
 
-    @property
-    def is_locked(self) -> bool:
-        """Whether nothing can be derived now."""
-        return self._keyring is None or self._keyring.is_locked
+    def is_locked(self, tenant: str = OWN) -> bool:
+        """Whether nothing can be derived for *tenant* now."""
+        keyring = self._keyrings.get(tenant)
+        return keyring is None or keyring.is_locked
 
-    @property
-    def identity(self) -> Ed25519Key | None:
-        """The key that this node proves itself with, or None while the vault is locked."""
-        return None if self.is_locked else self.keyring.ed25519(IDENTITY_PATH)
+    def identity(self, tenant: str = OWN) -> Ed25519Key | None:
+        """Return the identity key of *tenant*, or None while it is locked.
 
-    def unlock(self, keyring: Keyring) -> None:
-        """Hold *keyring* from now on.
+        The one of `OWN` is what this node proves itself with.
+        """
+        return None if self.is_locked(tenant) else self.keyring(tenant).ed25519(IDENTITY_PATH)
+
+    def unlock(self, keyring: Keyring, tenant: str = OWN) -> None:
+        """Hold *keyring* for *tenant* from now on.
 
         Raises:
             AlreadyUnlocked: there is one already; it stays, and *keyring* is locked.
             BadMnemonic: it gives another identity than is expected here; it is locked.
         """
-        if not self.is_locked:
+        if not self.is_locked(tenant):
             keyring.lock()
             raise AlreadyUnlocked("the vault is unlocked already; lock it first to change the seed")
-        if self._expect is not None:
+        if self._expect is not None and tenant == OWN:
             found = ssh_fingerprint(keyring.ed25519(IDENTITY_PATH).public_key)
             if found != self._expect:
                 keyring.lock()
@@ -64,10 +73,15 @@ class Vault:
                     f"the recovery phrase, or its passphrase, is another node's: it gives the "
                     f"identity {found}, and `identity` under [node] says {self._expect}"
                 )
-        self._keyring = keyring
+        self._keyrings[tenant] = keyring
 
-    def lock(self) -> None:
-        """Wipe the seed and kill every handle derived from it; nothing happens if it is locked."""
-        if self._keyring is not None:
-            self._keyring.lock()
-            self._keyring = None
+    def lock(self, tenant: str = OWN) -> None:
+        """Wipe the seed of *tenant* and kill every handle derived from it."""
+        keyring = self._keyrings.pop(tenant, None)
+        if keyring is not None:
+            keyring.lock()
+
+    def close(self) -> None:
+        """Wipe every seed."""
+        for tenant in list(self._keyrings):
+            self.lock(tenant)

@@ -5,7 +5,8 @@ from typing import Self
 
 import trio
 
-from alknet.errors import InvalidInput
+from alknet.call.context import Context
+from alknet.errors import Forbidden, InvalidInput
 from alknet.keys import (
     DEFAULT_ALPHABET,
     EncryptedData,
@@ -27,21 +28,24 @@ from alknet.protocol.secret import (
     Lock,
     Password,
     Plaintext,
+    Rotate,
     Sealed,
+    Signature,
+    SignEd25519,
     Status,
     Unlock,
     VaultStatus,
 )
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
-from alknet.runtime.vault import Vault
+from alknet.runtime.vault import OWN, Vault
 
 FIRST_KEY_VERSION = 2
 LONGEST_PASSWORD = 255
 
 
 class SecretService(Service, namespace="secrets"):
-    """The eight things one may ask of the vault, and its status."""
+    """Answers from the seed of the caller's tenant, which is the node's own for most callers."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -51,8 +55,8 @@ class SecretService(Service, namespace="secrets"):
         return cls(host.vault)
 
     @handler(concurrent=True)
-    def derive(self, request: DeriveEd25519) -> Ed25519PublicKey:
-        key = self._vault.keyring.ed25519(request.path)
+    def derive(self, request: DeriveEd25519, context: Context) -> Ed25519PublicKey:
+        key = self._keyring(context).ed25519(request.path)
         return Ed25519PublicKey(
             algorithm="ed25519",
             path=request.path,
@@ -61,14 +65,14 @@ class SecretService(Service, namespace="secrets"):
         )
 
     @handler(concurrent=True)
-    def encryption_key(self, request: DeriveEncryptionKey) -> EncryptionKey:
+    def encryption_key(self, request: DeriveEncryptionKey, context: Context) -> EncryptionKey:
         path = encryption_path(request.key_version)
-        self._vault.keyring.ed25519(path)
+        self._keyring(context).ed25519(path)
         return EncryptionKey(key_version=request.key_version, path=path)
 
     @handler(concurrent=True)
-    def ethereum(self, request: DeriveEthereumKey) -> EthereumKey:
-        key = self._vault.keyring.secp256k1(request.path)
+    def ethereum(self, request: DeriveEthereumKey, context: Context) -> EthereumKey:
+        key = self._keyring(context).secp256k1(request.path)
         return EthereumKey(
             algorithm="secp256k1",
             path=request.path,
@@ -77,20 +81,20 @@ class SecretService(Service, namespace="secrets"):
         )
 
     @handler(concurrent=True)
-    def password(self, request: DerivePassword) -> Password:
+    def password(self, request: DerivePassword, context: Context) -> Password:
         if not 1 <= request.length <= LONGEST_PASSWORD:
             raise InvalidInput(
                 f"a password of {request.length} characters cannot be made: "
                 f"`length` is 1 to {LONGEST_PASSWORD}",
                 details={"field": "length"},
             )
-        keyring = self._vault.keyring
+        keyring = self._keyring(context)
         text = keyring.password_text(site_path(request.site), request.length, DEFAULT_ALPHABET)
         return Password(text)
 
     @handler(concurrent=True)
-    def encrypt(self, request: Encrypt) -> Sealed:
-        sealed = self._vault.keyring.seal(
+    def encrypt(self, request: Encrypt, context: Context) -> Sealed:
+        sealed = self._keyring(context).seal(
             request.data,
             key_version=request.key_version,
             associated_data=request.associated_data,
@@ -98,37 +102,66 @@ class SecretService(Service, namespace="secrets"):
         return Sealed(sealed.key_version, sealed.salt, sealed.iv, sealed.data)
 
     @handler(concurrent=True)
-    def decrypt(self, request: Decrypt) -> Plaintext:
-        sealed = request.sealed
-        encrypted = EncryptedData(
-            key_version=sealed.key_version, salt=sealed.salt, iv=sealed.iv, data=sealed.data
-        )
-        keyring = self._vault.keyring
+    def decrypt(self, request: Decrypt, context: Context) -> Plaintext:
+        keyring, encrypted = self._keyring(context), _encrypted(request.sealed)
         return Plaintext(keyring.open(encrypted, associated_data=request.associated_data))
 
-    @handler
-    async def lock(self, _: Lock) -> VaultStatus:
-        self._vault.lock()
-        return self._status()
-
-    @handler
-    async def unlock(self, request: Unlock) -> VaultStatus:
-        # 2048 rounds of PBKDF2 take about a millisecond, in which others would wait for nothing.
-        stretch = partial(Keyring.from_mnemonic, request.phrase, request.passphrase)
-        self._vault.unlock(await trio.to_thread.run_sync(stretch))
-        return self._status()
+    @handler(concurrent=True)
+    def rotate(self, request: Rotate, context: Context) -> Sealed:
+        sealed = self._keyring(context).rotate(
+            _encrypted(request.sealed),
+            request.to_version,
+            associated_data=request.associated_data,
+        )
+        return Sealed(sealed.key_version, sealed.salt, sealed.iv, sealed.data)
 
     @handler(concurrent=True)
-    def status(self, _: Status) -> VaultStatus:
-        return self._status()
+    def sign(self, request: SignEd25519, context: Context) -> Signature:
+        key = self._keyring(context).ed25519(request.path)
+        return Signature(public_key=key.public_key, signature=key.sign(request.message))
 
-    def _status(self) -> VaultStatus:
-        key = self._vault.identity
+    @handler
+    async def lock(self, _: Lock, context: Context) -> VaultStatus:
+        tenant = _tenant(context)
+        self._vault.lock(tenant)
+        return self._status(tenant)
+
+    @handler
+    async def unlock(self, request: Unlock, context: Context) -> VaultStatus:
+        # 2048 rounds of PBKDF2 take about a millisecond, in which others would wait for nothing.
+        stretch = partial(Keyring.from_mnemonic, request.phrase, request.passphrase)
+        tenant = _tenant(context) if request.tenant is None else request.tenant
+        if _tenant(context) not in (OWN, tenant):
+            raise Forbidden(
+                f"a caller of the tenant {_tenant(context)!r} may not unlock for {tenant!r}"
+            )
+        self._vault.unlock(await trio.to_thread.run_sync(stretch), tenant)
+        return self._status(tenant)
+
+    @handler(concurrent=True)
+    def status(self, _: Status, context: Context) -> VaultStatus:
+        return self._status(_tenant(context))
+
+    def _keyring(self, context: Context) -> Keyring:
+        return self._vault.keyring(_tenant(context))
+
+    def _status(self, tenant: str) -> VaultStatus:
+        key = self._vault.identity(tenant)
         return VaultStatus(
-            locked=self._vault.is_locked,
+            locked=self._vault.is_locked(tenant),
             memory_locked=memory_status().locked,
             identity=ssh_fingerprint(key.public_key) if key is not None else None,
         )
+
+
+def _tenant(context: Context) -> str:
+    return OWN if context.identity is None else context.identity.tenant
+
+
+def _encrypted(sealed: Sealed) -> EncryptedData:
+    return EncryptedData(
+        key_version=sealed.key_version, salt=sealed.salt, iv=sealed.iv, data=sealed.data
+    )
 
 
 def encryption_path(key_version: int) -> str:

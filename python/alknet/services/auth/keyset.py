@@ -22,13 +22,15 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One [[auth.peers]]: somebody with Ed25519 keys.
 
     A key is an OpenSSH line (`ssh-ed25519 AAAA... comment`) or `ed25519:` and 64 hex digits. The
-    name is what the peer is called in paths and logs, and stays when its keys change.
+    name is what the peer is called in paths and logs, and stays when its keys change. `tenant` says
+    whose seed the vault uses for it, and is left out for the node's own.
     """
 
     name: Name
     keys: tuple[str, ...]
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
+    tenant: str = ""
     enabled: bool = True
 
 
@@ -39,6 +41,7 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash: str
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
+    tenant: str = ""
     expires: datetime | None = None
     enabled: bool = True
 
@@ -66,7 +69,7 @@ class KeySet:
         names: set[str] = set()
         for peer in settings.peers:
             self._claim(names, peer.name)
-            identity = Identity(peer.name, peer.scopes, peer.resources)
+            identity = Identity(peer.name, peer.scopes, peer.resources, peer.tenant)
             for key in _read_keys(peer):
                 if key in self.keys:
                     raise SettingsError(
@@ -84,7 +87,7 @@ class KeySet:
             if token.enabled:
                 expires = token.expires.timestamp() if token.expires else float("inf")
                 digest = bytes.fromhex(token.hash.removeprefix("sha256:"))
-                identity = Identity(token.name, token.scopes, token.resources)
+                identity = Identity(token.name, token.scopes, token.resources, token.tenant)
                 self._tokens[digest] = (identity, expires)
 
     def find_token(self, token: str) -> Identity | None:
