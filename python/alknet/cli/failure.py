@@ -16,9 +16,9 @@ from alknet.errors import (
     Locked,
     Refused,
     RemoteProtocolError,
+    RestartLimit,
     Unauthenticated,
 )
-from alknet.runtime.supervisor import RestartLimit
 
 INTERRUPTED: Final = 130  # what a shell says of a command that SIGINT (2) has ended
 
