@@ -13,12 +13,12 @@ from alknet.identity import AccessRule
 from alknet.protocol.request import AnyRequest, Kind, Visibility, signature
 
 STREAMING: frozenset[Kind] = frozenset({"subscription", "duplex"})
-_VERBS: dict[Kind, str] = {
-    "query": "call it",
-    "mutation": "call it",
-    "subscription": "stream it",
-    "upload": "upload to it",
-    "duplex": "open a duplex to it",
+_WHAT_IT_IS: dict[Kind, str] = {
+    "query": "a query: call it",
+    "mutation": "a mutation: call it",
+    "subscription": "a subscription: stream it",
+    "upload": "an upload: upload to it",
+    "duplex": "a duplex: open a duplex to it",
 }
 
 
@@ -60,7 +60,7 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
             InvalidOperationType: its kind is none of *kinds*; the message says how to ask.
         """
         if self.kind not in kinds:
-            raise InvalidOperationType(f"{self.name} is a {self.kind}: {_VERBS[self.kind]} instead")
+            raise InvalidOperationType(f"{self.name} is {_WHAT_IT_IS[self.kind]} instead")
 
 
 class OperationType:

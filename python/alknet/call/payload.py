@@ -46,7 +46,7 @@ class PayloadType:
         """
         try:
             return self._json(raw) if format == "json" else self._msgpack(raw)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise unfit(error) from None
 
     def convert(self, value: Any) -> Any:
@@ -66,7 +66,7 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def unfit(error: msgspec.MsgspecError) -> InvalidInput:
+def unfit(error: Exception) -> InvalidInput:
     """Return the error that says which field does not fit, and what was expected of it."""
     found = _WHERE.match(str(error))
     what, where = (found["what"], found["where"]) if found else (str(error), None)

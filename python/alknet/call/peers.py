@@ -24,7 +24,7 @@ class Peers:
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
-        self._connected.setdefault(peer_name(session), [])
+        self._connected.setdefault(peer_name(session), []).append(session)
 
     def remove(self, session: Session) -> None:
         """Forget *session* and what came over it."""
@@ -50,12 +50,12 @@ class Peers:
         Raises:
             NotFound: it is not connected, or has registered nothing.
         """
-        sessions = self._connected.get(node)
-        if sessions is None:
+        if node not in self._connected:
             raise NotFound(f"no peer called {node!r} is connected")
-        if not sessions:
+        session = self._answering(node)
+        if session is None:
             raise NotFound(f"the peer {node!r} is connected, but has registered no operations")
-        return sessions[-1]
+        return session
 
     def kind(self, session: Session, name: str) -> Kind:
         """Return the kind of the operation called *name* that the peer of *session* answers.
@@ -78,15 +78,13 @@ class Peers:
 
     def names(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return each connected peer and the operations it has registered, in order of name."""
-        return [
-            (name, tuple(self._offered.get(sessions[-1], ())) if sessions else ())
-            for name, sessions in sorted(self._connected.items())
-        ]
+        named = ((name, self._answering(name)) for name in sorted(self._connected))
+        return [(name, tuple(self._offered[by]) if by else ()) for name, by in named]
 
-    def cancel(self, reason: str) -> None:
-        """End every session that has registered operations."""
-        for session in list(self._offered):
-            session.cancel(reason)
+    def _answering(self, node: str) -> Session | None:
+        """Return the link of *node* that registered last, None if none has."""
+        sessions = reversed(self._connected[node])
+        return next((session for session in sessions if session in self._offered), None)
 
 
 def peer_name(session: Session) -> str:

@@ -112,6 +112,7 @@ class Service:
             for _, function in inspect.getmembers(cls, inspect.isfunction)
             if hasattr(function, _MARK)
         )
+        _check_handlers(cls)
 
     @classmethod
     def create(cls, host: Host) -> Self:  # noqa: ARG003
@@ -136,7 +137,10 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
     """
     where = f"{service.__name__}.{function.__name__}"
     options: _Options = getattr(function, _MARK)
-    hints = get_type_hints(function)
+    try:
+        hints = get_type_hints(function)
+    except NameError as error:
+        raise TypeError(f"{where}: its annotations cannot be read: {error}") from None
     parameters = list(inspect.signature(function).parameters)[1:]
     request_type = hints.get(parameters[0]) if parameters else None
     if not (isinstance(request_type, type) and issubclass(request_type, AnyRequest)):
@@ -151,7 +155,7 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         after = "the items" if takes_items else "the request"
         raise TypeError(f"{where}: after {after} it may take one parameter, a Context")
     is_stream = inspect.isasyncgenfunction(function)
-    if spec.is_stream != is_stream:
+    if spec.is_stream != is_stream or inspect.isgeneratorfunction(function):
         verb = "must be an async generator" if spec.is_stream else "must not be a generator"
         raise TypeError(f"{where}: {spec.name} is a {spec.kind}, so its handler {verb}")
     _check_return(where, request_type, hints.get("return"), is_stream=is_stream)
@@ -167,6 +171,24 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         takes_items=takes_items,
         wants_context=wants_context,
     )
+
+
+def _check_handlers(service: type[Service]) -> None:
+    """Refuse handlers of which one could never be asked, or only in another service's name."""
+    answered: dict[type[AnyRequest], Handler] = {}
+    for found in service.handlers:
+        declared = found.request_type.__operation__
+        where = f"{service.__name__}.{found.function.__name__}"
+        if service.namespace and declared.namespace != service.namespace:
+            raise TypeError(
+                f"{where} answers {declared.name}, and its service is called {service.namespace!r}"
+            )
+        other = answered.setdefault(found.request_type, found)
+        if other is not found:
+            raise TypeError(
+                f"{service.__name__}.{other.function.__name__} and {where} both answer "
+                f"{declared.name}"
+            )
 
 
 def _check_items(where: str, request_type: type[AnyRequest], annotated: Any) -> None:

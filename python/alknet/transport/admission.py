@@ -13,8 +13,6 @@ from alknet.wire.limits import Limits
 from alknet.wire.link import Link
 
 _LENGTH_BYTES: Final = 4
-# No message of the handshake is longer, so a stranger cannot make us keep more.
-_MESSAGE_BYTES: Final = 4096
 
 # Answers whose key or token this is, or why it is nobody's.
 Verify = Callable[[bytes | str], Awaitable[Identity | str]]
@@ -97,7 +95,7 @@ async def _receive(link: Link) -> bytes:
         return data
     while True:
         length = int.from_bytes(data[:_LENGTH_BYTES], "big")
-        if len(data) >= _LENGTH_BYTES and not 0 < length <= _MESSAGE_BYTES:
+        if len(data) >= _LENGTH_BYTES and not 0 < length <= handshake.LONGEST_BYTES:
             raise RemoteProtocolError(
                 f"{link.peer_address} does not shake hands as alknet does: its first frame has "
                 f"{length} bytes"

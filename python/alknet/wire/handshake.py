@@ -29,6 +29,9 @@ from alknet.wire.link import Format
 
 PROTOCOL: Final = 1
 NONCE_BYTES: Final = 32
+# No message of the handshake is longer, so that a stranger can make us keep no more than that, nor
+# nest values so deep that reading them needs more stack than there is.
+LONGEST_BYTES: Final = 8192
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -213,11 +216,16 @@ def decode(data: bytes, expected: type[M]) -> M:
         Refused: the peer says that it does not let us in, and why.
         RemoteProtocolError: it is something else, or nothing that can be read.
     """
+    if len(data) > LONGEST_BYTES:
+        raise RemoteProtocolError(
+            f"the peer does not shake hands as alknet does: its message has {len(data)} bytes and "
+            f"{LONGEST_BYTES} are the most"
+        )
     try:
         envelope = msgspec.json.decode(data, type=_Envelope)
         kind = _TYPES.get(envelope.type)
         message = None if kind is None else msgspec.json.decode(envelope.payload, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(
             f"the peer does not shake hands as alknet does: {error}"
         ) from None
