@@ -104,12 +104,14 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = _POSITION.match(str(error))
-        where, what = (f":{found['line']}", found["what"]) if found else ("", str(error))
-        raise SettingsError(f"{path}{where}: {what[:1].lower()}{what[1:]}") from None
+        what, _, where = str(error).rpartition(" (at ")
+        found = _LINE.match(where)
+        line = found["line"] if found else len(text.splitlines()) or 1
+        raise SettingsError(f"{path}:{line}: {what[:1].lower()}{what[1:]}") from None
 
 
-_POSITION: Final = re.compile(r"^(?P<what>.*) \(at line (?P<line>\d+), column \d+\)$", re.DOTALL)
+# tomllib says "(at line 3, column 7)", or "(at end of document)".
+_LINE: Final = re.compile(r"line (?P<line>\d+),")
 
 
 class _NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

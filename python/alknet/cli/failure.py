@@ -18,6 +18,7 @@ from alknet.errors import (
     RemoteProtocolError,
     RestartLimit,
     Unauthenticated,
+    first_of,
 )
 
 INTERRUPTED: Final = 130  # what a shell says of a command that SIGINT (2) has ended
@@ -72,7 +73,7 @@ _CODES: Final[tuple[tuple[type[AlknetError], ExitCode], ...]] = (
 
 def report(error: BaseException) -> int:
     """Say on stderr what went wrong, in one sentence, and return the exit code for it."""
-    cause = first(error)
+    cause = first_of(error)
     if isinstance(cause, SystemExit):
         return cause.code if isinstance(cause.code, int) else ExitCode.FAILED
     if isinstance(cause, ReaderLeft):
@@ -86,13 +87,6 @@ def report(error: BaseException) -> int:
     return code
 
 
-def first(error: BaseException) -> BaseException:
-    """Return what went wrong first, however deep it is wrapped in groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return _usage_sentence(error), error.exit_code
@@ -101,8 +95,6 @@ def _explain(error: BaseException) -> tuple[str, int]:
     for kind, code in _CODES:
         if isinstance(error, kind):
             return str(error) or type(error).__name__, code
-    if isinstance(error, RestartLimit):
-        return f"{error}; the log says why", ExitCode.FAILED
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return f"{(error.strerror or str(error)).lower()}{where}", ExitCode.FAILED

@@ -45,11 +45,12 @@ def hidden(prompt: str) -> Iterator[memoryview]:
     """
     buffer = bytearray(_LINE_BYTES)
     try:
-        with open_terminal() as terminal:
+        with open_terminal() as terminal, _without_echo(terminal):
             os.write(terminal, prompt.encode())
-            with _without_echo(terminal):
+            try:
                 length = os.readv(terminal, [buffer])
-            os.write(terminal, b"\n")
+            finally:
+                os.write(terminal, b"\n")
         if length == 0:
             raise Failure("nothing was typed")
         # A last line without its end (Ctrl-D twice) is a line too.

@@ -1,6 +1,7 @@
 """Addresses: URLs and peers' names, and what the operating system says of them in words."""
 
 import ipaddress
+import re
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import trio
 
 from alknet.errors import SettingsError
 
+_CONNECTING: Final = re.compile(r"^Error connecting to \([^)]*\): ")
 DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443}
 
 
@@ -74,4 +76,6 @@ def in_words(error: BaseException) -> str:
         return in_words(error.exceptions[0])
     if error.__cause__ is not None:
         return in_words(error.__cause__)
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # Trio puts the address in front, which our own sentences name already.
+    return _CONNECTING.sub("", text).lower()

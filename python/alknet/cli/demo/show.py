@@ -11,9 +11,9 @@ from rich.text import Text
 from alknet.cli import logs
 from alknet.cli.demo.steps import STEPS, Step, Unexpected, checks_made
 from alknet.cli.demo.world import World, open_world
-from alknet.cli.failure import Failure, first
+from alknet.cli.failure import Failure
 from alknet.cli.output import emit, emit_table, is_terminal, printable
-from alknet.errors import AlknetError
+from alknet.errors import AlknetError, first_of
 
 _STEP_SECONDS: Final = 30.0
 
@@ -81,7 +81,7 @@ async def _take(number: int, step: Step, world: World, table: Table) -> None:
     except* trio.TooSlowError:
         problem = f"nothing came back within {_STEP_SECONDS:g} s"
     except* (Unexpected, AlknetError) as group:
-        problem = str(first(group))
+        problem = str(first_of(group))
     milliseconds = (time.perf_counter() - begun) * 1000
     shown = Text(printable(came_back)) if problem is None else Text("FAILED", style="bold red")
     table.add_row(str(number), step.who, step.title, shown, f"{milliseconds:.1f}")

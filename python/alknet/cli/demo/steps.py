@@ -91,7 +91,7 @@ async def refusal(call: Awaitable[Any], code: str) -> str:
 
 @step(who="head")
 async def start_head(world: World) -> str:
-    """Start from a fresh phrase, read from a pipe."""
+    """Start from a fresh recovery phrase."""
     await world.start_head()
     fingerprint = ssh_fingerprint(world.keyring.ed25519(IDENTITY_PATH).public_key)
     check("the head's identity", world.ready["identity"], fingerprint)
@@ -101,7 +101,7 @@ async def start_head(world: World) -> str:
 
 @step(who="worker")
 async def authenticate(world: World) -> str:
-    """Connect, and prove by a key who it is."""
+    """Connect with a key that is listed."""
     check("the worker's process", await world.start_worker(), world.worker.pid)
     peers = {each.peer_id for each in (await world.operator.call(ListPeers())).peers}
     check("who is connected", peers, {WORKER, "operator"})
@@ -123,14 +123,14 @@ async def refuse_a_stranger(world: World) -> str:
 
 @step(who="worker")
 async def verify(world: World) -> str:
-    """Ask whose key the operator's is."""
+    """Ask whether a key is the operator's."""
     operator = world.operator_key.public_key
     verdict = await world.invoke("/head/auth/verify", public_key=_b64(operator))
     check("the verdict", verdict["result"], "granted")
     check("whose key it is", verdict["identity"]["id"], "operator")
     unknown = await world.invoke("/head/auth/verify", public_key=_b64(bytes(32)))
     check("the verdict on a key of zeros", unknown["result"], "denied")
-    return "the operator's; one of zeros is nobody's"
+    return "it is; zeros are nobody's"
 
 
 @step(who="worker")
@@ -171,20 +171,20 @@ async def refuse_a_swap(world: World) -> str:
         "/head/secrets/decrypt", sealed=await _seal(world), associated_data=_b64(b"bank-account")
     )
     await refusal(swapped, "DECRYPTION_FAILED")
-    return "refused: it belongs to another place"
+    return "refused: it is sealed to its own"
 
 
 @step(who="worker")
 async def refuse_without_scope(world: World) -> str:
-    """Lock the vault, without the right to."""
+    """Lock the vault, without leave."""
     sentence = await refusal(world.invoke("/head/secrets/lock"), "FORBIDDEN")
     check("the scope that it lacks", "'secrets:lock'" in sentence, True)
-    return "refused: the scope secrets:lock is missing"
+    return "refused: it lacks secrets:lock"
 
 
 @step(who="operator")
 async def call_back(world: World) -> str:
-    """Call an operation that the worker has registered."""
+    """Call what the worker has registered."""
     greeting = await world.operator.call(Greet("head"), node=WORKER)
     check("the greeting", greeting.text, "Hello, head!")
     check("the process it comes from", greeting.process, world.worker.pid)
@@ -193,7 +193,7 @@ async def call_back(world: World) -> str:
 
 @step(who="operator")
 async def stream(world: World) -> str:
-    """Read a stream of the worker's, through the head."""
+    """Stream from it, through the head."""
     async with world.operator.stream(Count(2000), node=WORKER) as numbers:
         found = [number async for number in numbers]
     check("the numbers", found, list(range(1, 2001)))
@@ -207,12 +207,12 @@ async def lock(world: World) -> str:
     await refusal(world.invoke("/head/secrets/derive", path=DEVICE), "LOCKED")
     status = await world.operator.call(Unlock(world.phrase))
     check("the identity after unlock", status.identity, world.ready["identity"])
-    return "between the two the worker was told Locked"
+    return "in between, the worker is told Locked"
 
 
 @step(who="operator")
 async def kill(world: World) -> str:
-    """Kill the worker (-9) in the middle of a call."""
+    """Kill the worker (-9) in mid-call."""
     async with world.operator.stream(Ponder(), node=WORKER) as thoughts:
         check("its last words", await anext(thoughts), "hm")
         world.worker.kill()
@@ -222,7 +222,7 @@ async def kill(world: World) -> str:
         except Unavailable as error:
             check("whether it says who is gone", WORKER in str(error), True)
     check("who answers still", (await world.operator.call(Ping())).node, "demo-head")
-    return "its caller is told at once; the head goes on"
+    return "told at once; the head goes on"
 
 
 @step(who="head")
