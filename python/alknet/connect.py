@@ -14,6 +14,7 @@ from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
+from alknet.transport import road
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
 
@@ -32,6 +33,7 @@ async def connect(
     format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
     reconnect: bool = False,
+    dial: road.Dial = road.dial,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
@@ -39,7 +41,8 @@ async def connect(
     node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
     *url* is believed. *services* are offered to the node: they run here, and can be called through
     it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
-    seconds, bounds every call that brings none.
+    seconds, bounds every call that brings none. *dial* opens the link, in place of the transport
+    that *url* names: a road of your own.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
@@ -59,6 +62,7 @@ async def connect(
     dialer = Dialer(
         url,
         identity,
+        dial=dial,
         expect=expect,
         registry=registry,
         grant=grant,

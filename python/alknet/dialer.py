@@ -14,8 +14,8 @@ from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
 from alknet.runtime.backoff import backoff
-from alknet.transport import road
 from alknet.transport.admission import enter
+from alknet.transport.road import Dial
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format
 
@@ -30,6 +30,7 @@ class Dialer:
         url: str,
         identity: Ed25519Key | str,
         *,
+        dial: Dial,
         expect: bytes | str | None,
         registry: Registry,
         grant: Iterable[str],
@@ -38,6 +39,7 @@ class Dialer:
     ) -> None:
         self.url = url
         self._identity = identity
+        self._dial = dial
         self._expect = expect
         self._registry = registry
         self._grant = frozenset({*grant, "identity:forward"})
@@ -84,7 +86,7 @@ class Dialer:
         self, *, task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED
     ) -> None:
         async with trio.open_nursery() as nursery:
-            link = await road.dial(nursery, self.url, limits=self._limits, format=self._format)
+            link = await self._dial(nursery, self.url, limits=self._limits, format=self._format)
             try:
                 offered, accepted = await enter(
                     link, key=self._identity, expect=self._expect, limits=self._limits

@@ -14,7 +14,7 @@ from alknet.call.client import Client
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.session import Session
-from alknet.errors import AlknetError, SettingsError, first_of
+from alknet.errors import AlknetError, SettingsError, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Keyring
 from alknet.protocol.auth import Granted, VerifyPubkey, VerifyToken
@@ -28,6 +28,7 @@ from alknet.services import available
 from alknet.settings import Settings
 from alknet.transport import road
 from alknet.transport.admission import admit
+from alknet.transport.guard import guarded
 from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.node")
@@ -47,6 +48,7 @@ class Node:
         self.dispatcher = Dispatcher(Registry(), settings.node.name)
         self.urls: list[str] = []
         self._sessions: set[Session] = set()
+        self._links: trio.Nursery | None = None
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
         self._host = Host(self.dispatcher, vault, self._section)
@@ -104,6 +106,7 @@ class Node:
         with self._working:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._supervisor.run)
+                self._links = nursery
                 await nursery.start(self._listen, nursery)
                 # A start can be cancelled. What has started is ended by `_stop` alone: the calls
                 # in flight, and whoever asked them, must outlive the cancellation of `run`.
@@ -118,6 +121,26 @@ class Node:
                 for url in self.settings.node.listen:
                     self.urls.append(await listeners.start(listen, url, self._serve))
                 task_status.started()
+
+    def accept(self, link: Link) -> None:
+        """Serve *link*, which came by a road of your own, as one that a listener took.
+
+        Whoever is at its far end proves who they are first. The link ends with the node.
+
+        Raises:
+            Unreachable: the node takes no links: it does not run yet, or is stopping.
+        """
+        if self._links is None or self._listening.cancel_called:
+            raise Unreachable(f"the node {self.name!r} is not running, or is stopping")
+        self._links.start_soon(self._accepted, link, name=f"the link to {link.peer_address}")
+
+    async def _accepted(self, link: Link) -> None:
+        async with guarded(link.peer_address):
+            try:
+                await self._serve(link)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await link.aclose()
 
     async def _serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link ends."""

@@ -1,7 +1,7 @@
 """Which transport a URL means: each is a module with `listen` and `dial` of the same shape."""
 
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -12,6 +12,20 @@ from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
 _ROADS: Final[dict[str, ModuleType]] = {"ws": websocket, "wss": websocket, "tcp": tcp}
+
+
+class Dial(Protocol):
+    """Opens a link to a URL, as `dial` does; `connect` takes another, for a road of your own."""
+
+    async def __call__(
+        self, nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json"
+    ) -> Link:
+        """Return the link; what it needs to run in the background runs in *nursery*.
+
+        Raises:
+            Unreachable: nobody answers there.
+        """
+        ...
 
 
 async def listen(
