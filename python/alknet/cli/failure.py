@@ -16,7 +16,6 @@ from alknet.errors import (
     Locked,
     Refused,
     RemoteProtocolError,
-    RestartLimit,
     Unauthenticated,
     first_of,
 )
