@@ -45,7 +45,7 @@ scopes = ["*"]
 default = "deny"
 rules = []  # such as {target = "db.internal:5432", action = "allow", principals = ["worker-1"]}
 
-[config.rate_limits]  # 0 means no limit
+[config.rate_limits]  # for those who enforce them, which this node does not yet; 0 means none
 max_connections_per_ip = 64
 max_auth_attempts = 10
 calls_per_second = 0

@@ -1,0 +1,57 @@
+"""Every check that a change must pass, fastest first.
+
+    python tests/check.py                  all of them
+    python tests/check.py lint types       these
+
+Run it from an environment with `.[test,bench]` installed; the Rust checks need clippy and rustfmt.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
+SOURCES = ("python", "tests", "benches")
+
+CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "format": (
+        (PYTHON, "-m", "ruff", "format", "--check", *SOURCES),
+        ("cargo", "fmt", "--all", "--check"),
+    ),
+    "lint": ((PYTHON, "-m", "ruff", "check", *SOURCES),),
+    "types": (
+        (PYTHON, "-m", "mypy"),
+        (PYTHON, "-m", "pyright"),
+    ),
+    "rust": (
+        ("cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"),
+        ("cargo", "test", "--workspace", "--quiet"),
+    ),
+    "test": ((PYTHON, "-m", "pytest", "-q"),),
+    "bench": ((PYTHON, "-m", "benches", "--quick"),),
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in CHECKS]
+    if unknown:
+        return 2
+    # pyright and the rest judge the environment that this runs in, whatever else is on the PATH.
+    environment = {**os.environ, "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"}
+    failed = []
+    for name in names or CHECKS:
+        for command in CHECKS[name]:
+            time.monotonic()
+            done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+            if done.returncode != 0:
+                failed.append(name)
+    if failed:
+        pass
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
