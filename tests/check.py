@@ -38,18 +38,21 @@ CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
 def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in CHECKS]
     if unknown:
+        print(f"no check is called {', '.join(unknown)}; there are {', '.join(CHECKS)}")
         return 2
     # pyright and the rest judge the environment that this runs in, whatever else is on the PATH.
     environment = {**os.environ, "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"}
     failed = []
     for name in names or CHECKS:
         for command in CHECKS[name]:
-            time.monotonic()
+            print(f"+ {' '.join(command)}", flush=True)
+            started = time.monotonic()
             done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+            print(f"  {time.monotonic() - started:.1f} s", flush=True)
             if done.returncode != 0:
                 failed.append(name)
     if failed:
-        pass
+        print(f"failed: {', '.join(dict.fromkeys(failed))}")
     return 1 if failed else 0
 
 
