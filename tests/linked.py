@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from alknet._core.envelope import Decoder, Encoder
 from alknet.call.context import Context
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
@@ -122,3 +123,46 @@ async def working(dispatcher, *services, name="worker-1", grant=("*",), **option
             yield link
         finally:
             dispatcher.peers.remove(link.far)
+
+
+class RawPeer:
+    """The far end of a session, without a session: it says what it is told to, right or wrong."""
+
+    def __init__(self, link):
+        self.link = link
+        self.encoder = Encoder(link.format, framed=link.framed)
+        self.decoder = Decoder(link.format, framed=link.framed)
+        self.read = []
+
+    async def send(self):
+        """Send what has been encoded."""
+        await self.link.send(self.encoder.take())
+
+    async def say(self, raw):
+        """Send bytes of any kind."""
+        await self.link.send([raw])
+
+    async def hear(self):
+        """Return the next event."""
+        while not self.read:
+            data = await self.link.receive()
+            if not data:
+                raise EOFError
+            self.read += self.decoder.feed(data)
+        return self.read.pop(0)
+
+
+@asynccontextmanager
+async def facing(
+    dispatcher=None, *, identity=ALICE, limits=DEFAULT_LIMITS, format="json", framed=False
+):
+    """Yield a session and the raw peer that faces it."""
+    one, other = memory_pair()
+    for link in (one, other):
+        link.format = format
+        link.framed = framed
+    session = Session(one, identity=identity, dispatcher=dispatcher, limits=limits)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(session.run)
+        yield session, RawPeer(other)
+        nursery.cancel_scope.cancel()

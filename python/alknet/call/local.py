@@ -111,9 +111,7 @@ class LocalClient(Client):
         if node is not None:
             return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
         entry = self._home.registry.find(name)
-        entry.spec.expect("query", "mutation")
-        request = entry.input.convert({} if input is None else input)
-        self._check(entry, request)
+        request = self._read(entry, input, "query", "mutation")
         with Timeout(name, math.inf if timeout is None else timeout):
             return plain(await self._run(entry, request))
 
@@ -124,9 +122,7 @@ class LocalClient(Client):
         if node is not None:
             return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
         entry = self._home.registry.find(name)
-        entry.spec.expect("subscription")
-        request = entry.input.convert({} if input is None else input)
-        self._check(entry, request)
+        request = self._read(entry, input, "subscription")
         return Stream(self._starter(entry, request, plain), window)
 
     async def _run(self, entry: Entry, request: Any) -> Any:
@@ -171,6 +167,17 @@ class LocalClient(Client):
         if "query" in kinds and entry.spec.access.resource_type is None:
             self._admitted[type(request)] = entry
         return entry
+
+    def _read(self, entry: Entry, input: Any, *kinds: Kind) -> Any:
+        """Return the typed request in *input*; who may not ask is not told what would fit."""
+        on_resource = entry.spec.access.resource_type is not None
+        if not on_resource:
+            self._check(entry, None)
+        entry.spec.expect(*kinds)
+        request = entry.input.convert({} if input is None else input)
+        if on_resource:
+            self._check(entry, request)
+        return request
 
     def _check(self, entry: Entry, request: Any) -> None:
         spec = entry.spec

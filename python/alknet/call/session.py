@@ -37,6 +37,7 @@ from alknet.errors import (
     RemoteProtocolError,
     Unavailable,
     from_wire,
+    traced,
 )
 from alknet.identity import Identity
 from alknet.wire.limits import DEFAULT_LIMITS, UNSENT_PAUSE_BYTES, Limits
@@ -332,8 +333,9 @@ class Session:
         if error.details is not None:
             try:
                 details = encode(error.details, self.format)
-            except Exception:  # whatever is wrong with them, the error itself must get through
-                log.exception("details of an error cannot be written", code=error.code)
+            except Exception as fault:
+                # Whatever is wrong with them, the error itself must get through.
+                log.error("error details lost", code=error.code, cause=traced(fault))
         self.fail(request_id, error.code, error.message, error.retryable, details)
 
     def _queue(self) -> None:
