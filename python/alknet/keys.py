@@ -1,8 +1,21 @@
 """Keys that grow out of one phrase, and what they seal and sign: the face of the Rust vault.
 
+::
+
+    keyring = Keyring.from_mnemonic(phrase)
+    identity = keyring.ed25519("m/74'/0'/0'/0'")
+    signature = identity.sign(message)
+    verify_ed25519(identity.public_key, message, signature)      # raises BadSignature
+    sealed = keyring.seal("a secret", associated_data=b"record 7")
+    keyring.open(sealed, associated_data=b"record 7")
+    keyring.lock()                                               # identity is dead too
+
 The seed and everything derived from it stay in Rust. What this module hands out are handles: they
 sign, seal and open, print as nothing, and cannot be pickled. `Keyring.lock()` wipes the seed and
-kills every handle that came from it.
+kills every handle that came from it. `memory_status()` says how well the secrets are kept.
+
+Wherever a path is wanted, `str` and `DerivationPath` both do; wherever bytes are wanted, anything
+bytes-like does, so that a caller can wipe the `bytearray` it passed.
 """
 
 from typing import Final

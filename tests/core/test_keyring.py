@@ -97,9 +97,12 @@ def test_a_site_without_a_name_has_no_path(site):
         site_path(site)
 
 
-def test_ed25519_refuses_a_step_that_is_not_hardened(keyring):
-    with pytest.raises(BadPath, match="m/74'/0 has a step that is not hardened"):
-        keyring.ed25519("m/74'/0")
+@pytest.mark.parametrize(("path", "position"), [("m/74'/0", 6), ("m/0/1'/2", 2), ("m/1h/22", 5)])
+def test_ed25519_refuses_a_step_that_is_not_hardened_and_says_which(keyring, path, position):
+    with pytest.raises(BadPath, match="has a step that is not hardened") as caught:
+        keyring.ed25519(path)
+
+    assert caught.value.details == {"position": position}
 
 
 def test_a_path_is_text_or_a_path(keyring):

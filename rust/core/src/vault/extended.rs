@@ -223,15 +223,12 @@ impl ExtendedPublicKey {
     /// # Errors
     /// A step is hardened, and only the private key can go there; there is no key there.
     pub fn derive(&self, path: &DerivationPath) -> Result<Self, Error> {
+        path.refuse(
+            |index| index >= HARDENED,
+            "has a hardened step, which needs the private key",
+        )?;
         let mut child = self.clone();
         for index in path.indices() {
-            if *index >= HARDENED {
-                return Err(BadPath {
-                    position: 0,
-                    reason: format!("{path} has a hardened step, which needs the private key"),
-                }
-                .into());
-            }
             child.place.parent_fingerprint = fingerprint(&child.public);
             child.place.depth = depth(usize::from(child.place.depth) + 1)?;
             child.place.child_number = *index;

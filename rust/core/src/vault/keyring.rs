@@ -9,7 +9,7 @@ use super::cache::{Asked, Cache, Kept, Limits};
 use super::error::Error;
 use super::mnemonic::Mnemonic;
 use super::node::Node;
-use super::path::{BadPath, DerivationPath, HARDENED};
+use super::path::{DerivationPath, HARDENED};
 use super::seal_counts::SealCounts;
 use super::{bip32, slip10};
 use crate::secret::{Locked, Secret, Shelter, scrub_stack};
@@ -140,15 +140,10 @@ impl Keyring {
 
     /// The node at *path* for Ed25519, by way of its parent if that is still known.
     pub(super) fn ed25519_node(&self, path: &DerivationPath) -> Result<Node, Error> {
-        if !path.is_hardened() {
-            return Err(BadPath {
-                position: 0,
-                reason: format!(
-                    "{path} has a step that is not hardened, and Ed25519 (SLIP-0010) has no other"
-                ),
-            }
-            .into());
-        }
+        path.refuse(
+            |index| index < HARDENED,
+            "has a step that is not hardened, and Ed25519 (SLIP-0010) has no other",
+        )?;
         let step = |node: &mut Node, index| {
             slip10::step(node, index);
             Ok::<(), Error>(())

@@ -62,6 +62,21 @@ impl DerivationPath {
         self.0.iter().all(|index| index & HARDENED != 0)
     }
 
+    /// Refuse the path because of the first step that is `wrong`, if there is one.
+    ///
+    /// # Errors
+    /// *reason*, behind the path as it is printed, with the place of that step.
+    pub(super) fn refuse(&self, wrong: impl Fn(u32) -> bool, reason: &str) -> Result<(), BadPath> {
+        let Some(step) = self.0.iter().position(|index| wrong(*index)) else {
+            return Ok(());
+        };
+        let above = Self(self.0[..step].to_vec()).to_string();
+        Err(BadPath {
+            position: above.chars().count() + 1,
+            reason: format!("{self} {reason}"),
+        })
+    }
+
     /// This path without its last step; that of `m` is `m`.
     #[must_use]
     pub fn parent(&self) -> Self {
