@@ -49,6 +49,20 @@ async def alknet(*arguments, stdin=b"", cwd=None, env=None, **options):
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+async def shell(line, *arguments):
+    """Run *line* in a shell, where "$@" is `alknet` with *arguments*."""
+    with trio.fail_after(SECONDS):
+        done = await trio.run_process(
+            ["sh", "-c", line, "sh", *ALKNET, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            env=environment(),
+        )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 class Running:
     """A command that runs, and whose stdout is read a line at a time."""
 

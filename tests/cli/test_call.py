@@ -1,15 +1,14 @@
 """`alknet call` and `alknet watch`, against a node of this process."""
 
 import signal
-import subprocess
 
 import pytest
 import trio
 
 from alknet.keys import ssh_fingerprint
 
-from ..people import STRANGER_KEY, node_key
-from .command import alknet, environment, running
+from ..people import STRANGER_KEY, WORKER_KEY, node_key
+from .command import alknet, environment, running, shell
 
 
 async def test_the_output_is_json_on_one_line(ask):
@@ -59,7 +58,7 @@ async def test_a_call_goes_on_to_a_worker(ask, worker):
         (
             ["echo/fail", '{"badly": true}'],
             1,
-            "echo/fail failed; the log of its node has the cause",
+            "echo/fail failed; the log of its node has",
         ),
         (["echo/hold", "--timeout", "0.01"], 1, "gave no answer within 0.01 s"),
         (["secrets/derive", '{"path": "m/x"}'], 1, "bad derivation path at character 2"),
@@ -80,8 +79,6 @@ async def test_what_does_not_work_is_said_in_one_sentence(ask, arguments, code, 
 
 
 async def test_who_lacks_a_scope_is_denied(node, worker, tmp_path):
-    from ..people import WORKER_KEY
-
     key = tmp_path / "worker.key"
     key.touch(0o600)
     key.write_text(WORKER_KEY.to_openssh())
@@ -225,35 +222,20 @@ async def test_a_stream_whose_link_is_lost_is_no_connection(node, alice_key):
 
 
 async def test_an_answer_that_cannot_be_written_is_a_failure(node, alice_key):
-    with open("/dev/full", "wb") as full:
-        done = await trio.run_process(
-            _command("call", "echo/whoami", "--node", node.url, "--identity", alice_key),
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            capture_stderr=True,
-            check=False,
-            env=environment(),
-        )
+    arguments = ("call", "echo/whoami", "--node", node.url, "--identity", alice_key)
 
-    assert done.returncode == 1
-    assert done.stderr == b"alknet: no space left on device\n"
+    done = await shell('"$@" > /dev/full', *arguments)
+
+    assert done == (1, "", "alknet: no space left on device\n")
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 async def test_closed_standard_descriptors_do_no_harm(node, alice_key, closed):
     arguments = ("call", "echo/whoami", "--node", node.url, "--identity", alice_key)
 
-    done = await trio.run_process(
-        ["sh", "-c", f'"$@" {closed}', "sh", *_command(*arguments)],
-        stdin=subprocess.DEVNULL,
-        capture_stdout=True,
-        capture_stderr=True,
-        check=False,
-        env=environment(),
-    )
+    done = await shell(f'"$@" {closed}', *arguments)
 
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout == (b"" if "1>" in closed else b'"alice"\n')
+    assert done == (0, "" if "1>" in closed else '"alice"\n', "")
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX", "de_DE.ISO-8859-1"])
@@ -270,12 +252,6 @@ async def test_nothing_that_a_terminal_would_obey_is_printed(ask):
     done = await ask("call", "echo/say", r'{"text": "\u001b[2J\u009b2J"}')
 
     assert done == (0, '"\\u001b[2J\\u009b2J"\n', "")
-
-
-def _command(*arguments):
-    from .command import ALKNET
-
-    return [*ALKNET, *map(str, arguments)]
 
 
 async def _until(is_true):

@@ -99,13 +99,9 @@ async def test_the_phrase_is_asked_for_at_the_terminal_and_not_shown(stack):
 
 async def test_who_mistypes_the_phrase_may_try_again_twice(stack):
     async with typist("serve", *config(stack)) as person:
-        for wrong in (
-            "abandon zebra",
-            PHRASE.replace("about", "zzz"),
-            PHRASE.replace("about", "zoo"),
-        ):
+        for last in ("", "zzz", "zoo"):
             await person.sees("Recovery phrase: ")
-            await person.types(wrong + "\n")
+            await person.types(PHRASE.replace("about", last) + "\n")
         done = await person.leaves()
 
     assert done.code == 1
@@ -213,22 +209,28 @@ async def test_a_phrase_that_others_can_read_is_refused(stack):
     )
 
 
+HERE = 'listen = ["ws://127.0.0.1:0"]'
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[node]\nlisten = ["ws://127.0.0.1:0"]\ndrian = 1\n', "stack.toml:3: node.drian: there is no such key; did you mean `drain`?"),
-        ('[node]\nlisten = "ws://127.0.0.1:0"\n', "stack.toml:2: node.listen: expected `array`, got `str`"),
+        (f"[node]\n{HERE}\ndrian = 1\n", "stack.toml:3: node.drian: there is no such key; did you"),
+        ("[node]\nlisten = 'here'\n", "stack.toml:2: node.listen: expected `array`, got `str`"),
         ("[node]\n\nname = 'head\n", "stack.toml:3: expected"),
         ("[nodes]\n", "stack.toml:1: nodes: there is no table [nodes]; did you mean `node`?"),
-        ("[auth]\n", "nothing to listen at"),
-        ('[node]\nlisten = ["ws://127.0.0.1:0"]\n', "needs the table [auth]"),
-        ('[node]\nlisten = ["ftp://127.0.0.1:0"]\n[auth]\n', "ftp://"),
-        ('[node]\nlisten = ["ws://127.0.0.1:99999"]\n[auth]\n', "99999"),
-        ('[node]\nlisten = ["ws://203.0.113.1:0"]\n[auth]\n', "cannot listen at ws://203.0.113.1:0"),
-        ("[node]\nname = '\xff'\n", "expected `str` matching"),
+        ("[auth]\n", "stack.toml: nothing to listen at"),
+        (f"[node]\n{HERE}\n", "needs the table [auth]"),
+        ("[node]\nlisten = ['ftp://127.0.0.1:0']\n[auth]\n", "ftp://"),
+        ("[node]\nlisten = ['ws://127.0.0.1:99999']\n[auth]\n", "99999"),
+        (
+            "[node]\nlisten = ['ws://203.0.113.1:0']\n[auth]\n",
+            "cannot listen at ws://203.0.113.1:0",
+        ),
+        ("[node]\nname = '\xff'\n", "stack.toml:2: node.name: expected `str` matching"),
     ],
     ids=str,
-)  # fmt: skip
+)
 async def test_bad_settings_are_said_with_file_and_line(stack, text, sentence):
     (stack / "stack.toml").write_text(text)
 

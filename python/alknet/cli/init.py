@@ -18,7 +18,7 @@ from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
 from alknet.cli.stack_toml import stack_toml
-from alknet.errors import BadMnemonic
+from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.settings import Name
@@ -100,7 +100,7 @@ def _check(name: str, phrase_file: Path | None) -> None:
 def _generate(words: int) -> str:
     try:
         return generate_mnemonic(words)
-    except BadMnemonic as error:
+    except InvalidInput as error:
         raise Misuse(f"--words: {error}") from None
 
 

@@ -53,7 +53,16 @@ def emit_json(value: Any) -> None:
     Raises:
         ReaderLeft: nobody reads any more.
     """
-    _write(json_text(value, indent=2 if is_terminal() else None))
+    _write(json_text(value, is_ascii=not _is_unicode(), indent=2 if is_terminal() else None))
+
+
+def emit_line(value: Any) -> None:
+    """Write *value* to stdout as one line of JSON, whoever reads.
+
+    Raises:
+        ReaderLeft: nobody reads any more.
+    """
+    _write(json_text(value, is_ascii=not _is_unicode()))
 
 
 def emit_table(table: Table) -> None:
@@ -77,7 +86,7 @@ async def emit_item(value: Any) -> None:
     Raises:
         ReaderLeft: nobody reads any more.
     """
-    await trio.to_thread.run_sync(_write, json_text(value), abandon_on_cancel=True)
+    await trio.to_thread.run_sync(emit_line, value, abandon_on_cancel=True)
 
 
 async def reader_left() -> None:
@@ -91,12 +100,11 @@ async def reader_left() -> None:
         await trio.sleep_forever()
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Return *value* as JSON that stdout can carry: on one line, unless it is to be indented."""
-    is_unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
+def json_text(value: Any, *, is_ascii: bool = False, indent: int | None = None) -> str:
+    """Return *value* as JSON, without controls; on one line, unless it is to be indented."""
     text = json.dumps(
         value,
-        ensure_ascii=not is_unicode,
+        ensure_ascii=is_ascii,
         indent=indent,
         separators=None if indent else (",", ":"),
     )
@@ -107,6 +115,10 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
         letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
         for letter in text
     )
+
+
+def _is_unicode() -> bool:
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
 
 
 def _write(text: str) -> None:

@@ -13,7 +13,7 @@ import typer
 from alknet.cli import logs
 from alknet.cli.connection import CONFIG
 from alknet.cli.failure import Debug, Failure, Misuse
-from alknet.cli.output import AsJson, ReaderLeft, emit, json_text
+from alknet.cli.output import AsJson, ReaderLeft, emit, emit_line
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, load, open_node
@@ -91,7 +91,10 @@ def _say_ready(node: Node, *, as_json: bool) -> None:
         "identity": None if key is None else ssh_fingerprint(key.public_key),
     }
     try:
-        emit(json_text(facts) if as_json else f"ready {node.url}")
+        if as_json:
+            emit_line(facts)
+        else:
+            emit(f"ready {node.url}")
     except (ReaderLeft, OSError) as error:
         # Those who call the node need no line on our stdout.
         log.warning("nobody reads stdout", why=str(error))

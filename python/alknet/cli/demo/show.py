@@ -1,6 +1,8 @@
 """The demo's table: a row for each step, as it happens if a person watches."""
 
+import signal
 import time
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import trio
@@ -14,34 +16,66 @@ from alknet.cli.demo.world import World, open_world
 from alknet.cli.failure import Failure
 from alknet.cli.output import emit, emit_table, is_terminal, printable
 from alknet.errors import AlknetError, first_of
+from alknet.runtime.background import open_background
 
 _STEP_SECONDS: Final = 30.0
 
 
 def run() -> None:
-    """Run every step, and show each.
+    """Run every step, and show each; a signal that ends it leaves nothing behind either.
 
     Raises:
         Failure: a step found something else than it expected; the message says which, and what.
     """
     logs.configure(level="critical")
-    trio.run(_run)
+    number = trio.run(_run)
+    if number is not None:
+        # Whoever sent it sees that it has worked.
+        signal.raise_signal(number)
 
 
-async def _run() -> None:
+async def _run() -> int | None:
+    """Show the steps until they end or a signal comes; return which did."""
+    async with open_background() as nursery:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+            told = _Told()
+            nursery.start_soon(told.listen, signals)
+            with told.scope:
+                await show(STEPS)
+    return told.number
+
+
+class _Told:
+    """Cancels its scope when a signal comes, and remembers which."""
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.number: int | None = None
+
+    async def listen(self, signals: AsyncIterator[int]) -> None:
+        self.number = await anext(signals)
+        self.scope.cancel(reason="told to stop")
+
+
+async def show(steps: Sequence[Step]) -> None:
+    """Take *steps* in a world of their own, and show a row for each.
+
+    Raises:
+        Failure: a step found something else than it expected; the message says which, and what.
+    """
     begun = time.perf_counter()
     table = _table()
     if is_terminal():
         with Live(table, auto_refresh=False) as live:
-            await _take_all(table, live)
+            await _take_all(steps, table, live)
     else:
         try:
-            await _take_all(table, None)
+            await _take_all(steps, table, None)
         finally:
             emit_table(table)
     seconds = time.perf_counter() - begun
     emit(
-        f"\n{len(STEPS)} steps in {seconds:.1f} s; {checks_made()} answers, each checked against "
+        f"\n{len(steps)} steps in {seconds:.1f} s; {checks_made()} answers, each checked against "
         f"what it had to be."
     )
     emit("A node of your own:  alknet init my-node && alknet serve --config my-node/stack.toml")
@@ -57,9 +91,9 @@ def _table() -> Table:
     return table
 
 
-async def _take_all(table: Table, live: Live | None) -> None:
+async def _take_all(steps: Sequence[Step], table: Table, live: Live | None) -> None:
     async with open_world() as world:
-        for number, step in enumerate(STEPS, start=1):
+        for number, step in enumerate(steps, start=1):
             await _take(number, step, world, table)
             if live is not None:
                 live.refresh()

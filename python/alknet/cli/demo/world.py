@@ -19,6 +19,7 @@ from alknet.cli.identity import KEY_FILE, read_key
 from alknet.cli.init import new_stack
 from alknet.errors import from_wire
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_public_line
+from alknet.runtime.background import open_background
 
 WORKER: Final = "worker-1"
 _SCOPES: Final = (
@@ -122,7 +123,6 @@ class World:
         self.worker: Process
         self.operator: Client
         self._nursery = nursery
-        self._over = trio.Event()
 
     @property
     def url(self) -> str:
@@ -157,7 +157,7 @@ class World:
                     self.url, identity=self.operator_key, expect=self.ready["identity"]
                 ) as self.operator:
                     task_status.started()
-                    await self._over.wait()
+                    await trio.sleep_forever()
 
     async def start_worker(self) -> int:
         """Run the worker; return the number of its process once it has connected."""
@@ -172,7 +172,7 @@ class World:
         ) as self.worker:
             answer = await self.worker.read()
             task_status.started(answer["output"])
-            await self._over.wait()
+            await trio.sleep_forever()
 
     async def invoke(self, path: str, /, **input: Any) -> Any:
         """Have the worker call *path*; return the output that it got.
@@ -186,22 +186,15 @@ class World:
             raise from_wire(outcome["code"], outcome["message"])
         return outcome["output"]
 
-    def close(self) -> None:
-        """Have both processes ended, and forget the phrase."""
-        self._over.set()
-        self.keyring.lock()
-
 
 @asynccontextmanager
 async def open_world() -> AsyncIterator[World]:
     """Yield an empty world; end its processes and remove its files when the block is left."""
     with tempfile.TemporaryDirectory(prefix="alknet-demo-") as name:
-        async with trio.open_nursery() as nursery:
+        async with open_background() as nursery:
             world = World(Path(name), nursery)
-            try:
-                yield world
-            finally:
-                world.close()
+            yield world
+        world.keyring.lock()
 
 
 def _phrase_pipe(phrase: str) -> IO[bytes]:
