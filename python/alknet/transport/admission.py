@@ -1,11 +1,12 @@
 """Admission: the handshake of `wire.handshake`, carried over a link by both its ends."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
 
-from alknet.errors import Refused, RemoteProtocolError, Unreachable
+from alknet.errors import AlknetError, Disconnected, Refused, RemoteProtocolError, Unreachable
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.wire import handshake
@@ -30,6 +31,7 @@ async def admit(
         Refused: the peer is not let in.
         RemoteProtocolError: it does not shake hands.
         Disconnected: it has hung up.
+        CallError: *verify* has no answer.
     """
     with trio.move_on_after(limits.handshake_seconds):
         offered = handshake.challenge(node, key)
@@ -44,8 +46,12 @@ async def admit(
                 verdict = await verify(handshake.prove(offered, response))
             if isinstance(verdict, str):
                 raise Refused(verdict)
-        except (Refused, RemoteProtocolError) as error:
-            await _send(link, handshake.RefusedMessage(str(error)))
+        except Disconnected:
+            raise
+        except AlknetError as error:
+            # That nobody can tell now who it is, because a service restarts, is a reason too.
+            with suppress(Disconnected):
+                await _send(link, handshake.RefusedMessage(str(error)))
             raise
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
         if link.framed and response.format is not None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, cast
 from urllib.parse import urlsplit
 
+import h11
 import trio
 from trio_websocket import (
     ConnectionClosed,
@@ -22,6 +23,7 @@ from trio_websocket import (
     wrap_client_stream,
     wrap_server_stream,
 )
+from wsproto.utilities import ProtocolError as WsprotoError
 
 from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
@@ -266,7 +268,7 @@ def _why_not(error: BaseException, url: str, timeout: float) -> str | None:
             return f"{url} did not answer within {timeout:g} s"
         case ConnectionRejected():
             return f"{url} answers with HTTP {error.status_code}, not alknet"
-        case HandshakeError() | ConnectionClosed():
+        case HandshakeError() | ConnectionClosed() | h11.ProtocolError() | WsprotoError():
             return f"{url} does not answer as a WebSocket does"
         case OSError() | trio.BrokenResourceError():
             return f"cannot reach {url}: {in_words(error)}"

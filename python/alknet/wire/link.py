@@ -54,8 +54,8 @@ class Link(ABC):
         Cancelling loses nothing.
 
         Raises:
-            Disconnected: the link was cut.
-            FrameTooLarge: the peer sends a message above the limit.
+            Disconnected: the link was cut; also by this end, if the peer has sent a message above
+                the limit.
         """
 
     @abstractmethod

@@ -1,0 +1,85 @@
+"""Two ends of a link over each road there is, opened as nodes open them."""
+
+from contextlib import asynccontextmanager
+
+import trio
+from trio_websocket import wrap_client_stream
+
+from alknet.transport import road
+from alknet.transport.address import Address
+from alknet.transport.memory import memory_pair
+from alknet.transport.websocket import PATH, WebSocketLink
+from alknet.wire.limits import DEFAULT_LIMITS
+
+# On the last one each envelope is a message, which is how clients that are not ours call.
+ROADS = ["memory", "tcp", "ws", "ws-plain"]
+SOCKETS = ROADS[1:]
+
+
+class Ends:
+    """Two ends of a link: `near` has dialled, `far` was dialled."""
+
+    def __init__(self, near, far):
+        self.near = near
+        self.far = far
+
+    @property
+    def both(self):
+        """Each end with the other."""
+        return [(self.near, self.far), (self.far, self.near)]
+
+
+@asynccontextmanager
+async def link_over(name, *, limits=DEFAULT_LIMITS, format="json"):
+    """Open a link over the road called *name* and yield its ends."""
+    if name == "memory":
+        near, far = memory_pair()
+        near.format = far.format = format
+        yield Ends(near, far)
+        return
+    arrived, arriving = trio.open_memory_channel(1)
+
+    async def serve(link):
+        # Over TCP the format is agreed in the handshake, which comes later.
+        link.format = format
+        await arrived.send(link)
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        url = f"{name.removesuffix('-plain')}://127.0.0.1:0"
+        url = await nursery.start(_listening, url, serve, limits)
+        dial = _dial_plain if name == "ws-plain" else road.dial
+        near = await dial(nursery, url, limits=limits, format=format)
+        assert near.framed is (name != "ws-plain")
+        far = await arriving.receive()
+        try:
+            yield Ends(near, far)
+        finally:
+            with trio.CancelScope(shield=True):
+                # A WebSocket that nobody reads would wait for its farewell to be answered.
+                for link in (near, far):
+                    if isinstance(link, WebSocketLink):
+                        await trio.aclose_forcefully(link._stream)
+                await near.aclose()
+            nursery.cancel_scope.cancel()
+
+
+async def _listening(url, serve, limits, *, task_status):
+    await road.listen(url, serve, limits=limits, task_status=task_status)
+
+
+async def _dial_plain(nursery, url, *, limits, format):
+    address = Address.parse(url)
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    socket = await wrap_client_stream(
+        nursery,
+        stream,
+        address.host,
+        PATH,
+        subprotocols=[f"alknet.{format}"],
+        max_message_size=limits.frame_bytes,
+        message_queue_size=16,
+    )
+    return WebSocketLink(
+        socket, f"{address.host}:{address.port}", stream=stream, is_encrypted=False
+    )
