@@ -106,7 +106,7 @@ async def _take(number: int, step: Step, world: World, table: Table) -> None:
         Failure: it did not go as it should.
     """
     begun, checked = time.perf_counter(), checks_made()
-    problem = None
+    problem, came_back = None, ""
     try:
         with trio.fail_after(_STEP_SECONDS):
             came_back = await step.act(world)
