@@ -1,4 +1,4 @@
-//! The keyring.
+//! The keyring. A long file of short methods: PyO3 takes those of one class in one block.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
