@@ -4,6 +4,8 @@
 //! message. Derivation feeds *secrets* as messages and asks one key for many of them, so this one
 //! keeps the two compressed pads (RFC 2104, section 4) and cleans up behind itself.
 
+use std::ops::ControlFlow;
+
 use sha2::block_api::compress512;
 use sha2::{Digest, Sha512};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -150,19 +152,20 @@ fn put_words(words: &[u64; 8], bytes: &mut [u8]) {
     }
 }
 
-/// HKDF (RFC 5869) over HMAC-SHA512: fill *output*, of at most 16 320 bytes.
-///
-/// Nothing is written beyond that length, which is all that the RFC allows; callers check.
-pub(crate) fn hkdf_into(secret: &[u8], info: &[u8], output: &mut [u8]) {
+/// HKDF (RFC 5869) over HMAC-SHA512, without salt: hand the output to *take*, 64 bytes at a time, as
+/// long as it wants more, and up to the 255 blocks that the RFC allows.
+pub(crate) fn hkdf(secret: &[u8], info: &[u8], mut take: impl FnMut(&[u8]) -> ControlFlow<()>) {
     let mut pseudorandom = Zeroizing::new([0; TAG_BYTES]);
     HmacSha512::new(&[0; TAG_BYTES]).tag_into(&[secret], &mut pseudorandom);
     let expand = HmacSha512::new(&pseudorandom[..]);
     let mut block = Zeroizing::new([0; TAG_BYTES]);
     let mut previous = Zeroizing::new([0; TAG_BYTES]);
-    for (counter, chunk) in (1..=u8::MAX).zip(output.chunks_mut(TAG_BYTES)) {
+    for counter in 1..=u8::MAX {
         let chained = if counter == 1 { &[][..] } else { &previous[..] };
         expand.tag_into(&[chained, info, &[counter]], &mut block);
-        chunk.copy_from_slice(&block[..chunk.len()]);
+        if take(&block[..]).is_break() {
+            break;
+        }
         previous.copy_from_slice(&block[..]);
     }
 }

@@ -11,7 +11,7 @@ pub(crate) const BYTES: usize = 512 * 1024;
 pub(crate) const HASHED_BYTES: usize = 64 * 1024;
 
 /// What one item of a batch counts for beside its bytes: it takes as long as sealing these.
-pub(crate) const ITEM_BYTES: usize = 4 * 1024;
+pub(crate) const ITEM_BYTES: usize = 2 * 1024;
 
 /// Keys of a batch from which it pays.
 pub(crate) const KEYS: u32 = 16;

@@ -5,12 +5,14 @@
 //! without this program. Text takes the bytes in order, one a character, and passes over those at
 //! or above the largest multiple of the alphabet's length: no character is likelier than another.
 
+use std::ops::ControlFlow;
+
 use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::keyring::Keyring;
 use super::path::DerivationPath;
-use crate::hmac::hkdf_into;
+use crate::hmac;
 
 /// `info` of a password in bytes.
 pub const BYTES_INFO: &[u8] = b"alknet password bytes v1";
@@ -21,10 +23,6 @@ pub const TEXT_INFO: &[u8] = b"alknet password text v1";
 pub const DEFAULT_ALPHABET: &str =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// All that HKDF-SHA512 gives. Text of 255 characters takes some 500 of it at worst: that it runs
-/// out has a chance far below that of guessing the seed.
-const STREAM_BYTES: usize = 255 * 64;
-
 impl Keyring {
     /// Fill *password*, of 1 to 255 bytes, with the password at *path*.
     ///
@@ -32,7 +30,17 @@ impl Keyring {
     /// Another length; the path has a step that is not hardened; the vault is locked.
     pub fn password_into(&self, path: &DerivationPath, password: &mut [u8]) -> Result<(), Error> {
         check_length(password.len())?;
-        hkdf_into(self.ed25519_node(path)?.key(), BYTES_INFO, password);
+        let mut chunks = password.chunks_mut(hmac::TAG_BYTES);
+        hmac::hkdf(self.ed25519_node(path)?.key(), BYTES_INFO, |block| {
+            if let Some(chunk) = chunks.next() {
+                chunk.copy_from_slice(&block[..chunk.len()]);
+            }
+            if chunks.len() == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
         Ok(())
     }
 
@@ -49,17 +57,24 @@ impl Keyring {
     ) -> Result<Zeroizing<String>, Error> {
         check_length(length)?;
         let alphabet = read_alphabet(alphabet)?;
-        let mut stream = Zeroizing::new([0; STREAM_BYTES]);
-        hkdf_into(self.ed25519_node(path)?.key(), TEXT_INFO, &mut stream[..]);
         let fair = 256 / alphabet.len() * alphabet.len();
         let mut password = Zeroizing::new(String::with_capacity(length * 4));
-        stream
-            .iter()
-            .map(|byte| usize::from(*byte))
-            .filter(|number| *number < fair)
-            .take(length)
-            .for_each(|number| password.push(alphabet[number % alphabet.len()]));
-        if password.chars().count() < length {
+        let mut missing = length;
+        hmac::hkdf(self.ed25519_node(path)?.key(), TEXT_INFO, |block| {
+            let numbers = block.iter().map(|byte| usize::from(*byte));
+            for number in numbers.filter(|number| *number < fair).take(missing) {
+                password.push(alphabet[number % alphabet.len()]);
+                missing -= 1;
+            }
+            if missing == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        // At least every other byte is fair, and there are 16320: that they run out has a chance
+        // far below that of guessing the seed.
+        if missing > 0 {
             return Err(Error::Internal(
                 "the password stream ran out: take a shorter password",
             ));
