@@ -49,7 +49,7 @@ class DelayedLink(WrappedLink):
 
     async def aclose(self, reason: str = "") -> None:
         # A link that closes in good order delivers what it has taken.
-        while not self.is_over and not self._departing.is_empty:
+        while not self.is_over and self._departing.unsettled:
             await self.unless_over(self._departing.moved.park)
         await super().aclose(reason)
 
@@ -58,9 +58,11 @@ class DelayedLink(WrappedLink):
         try:
             while True:
                 await self._link.send([await self.unless_over(lane.get)])
+                lane.unsettled -= 1
                 lane.moved.unpark_all()
         except Disconnected:
-            self.cut()
+            if not self.is_over:
+                self.cut()
 
     async def _fetch(self) -> None:
         lane = self._arriving
@@ -86,15 +88,14 @@ class _Lane:
             _IN_FLIGHT
         )
         self._next: tuple[float, bytes | Disconnected] | None = None
+        # How many pieces were put and have not been passed on by whoever got them.
+        self.unsettled = 0
         self.moved = trio.lowlevel.ParkingLot()
-
-    @property
-    def is_empty(self) -> bool:
-        return self._next is None and not self._put.statistics().current_buffer_used
 
     async def put(self, piece: bytes | Disconnected) -> None:
         due = trio.current_time() + self._delay + self._random.uniform(0, self._jitter)
         self._last = max(self._last, due)
+        self.unsettled += 1
         await self._put.send((self._last, piece))
 
     async def get(self) -> bytes:

@@ -59,6 +59,8 @@ class MemoryLink(Link):
         try:
             return await self._incoming.receive()
         except trio.EndOfChannel:
+            if self._is_cut:
+                raise self._gone() from None
             return b""
         except trio.ClosedResourceError:
             raise self._gone() from None
@@ -68,12 +70,11 @@ class MemoryLink(Link):
         self._incoming.close()
 
     def cut(self) -> None:
-        """Part the two ends: what is on its way is lost, and both see Disconnected."""
+        """Part the two ends: what was sent still arrives, then both see Disconnected."""
         for end in (self, self._far):
             if end is not None:
                 end._is_cut = True
                 end._outgoing.close()
-                end._incoming.close()
 
     def _gone(self) -> Disconnected:
         why = "it was cut" if self._is_cut else "it is closed"
