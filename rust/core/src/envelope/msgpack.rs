@@ -229,8 +229,7 @@ impl<'a> Scanner<'a> {
                 }
                 Item::Map(count) => {
                     let levels = self.deeper(levels, start)?;
-                    self.values(count, levels)?;
-                    self.values(count, levels)?;
+                    self.values(count.saturating_mul(2), levels)?;
                 }
             }
         }

@@ -7,11 +7,10 @@
 use alknet_core::envelope::{Body, Event, Format, Raw, Text};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyType};
+use pyo3::types::{PyBytes, PyInt, PyString, PyType};
 
-use super::format;
 use super::names::Names;
-use super::record::{self, Field, Kind, Record};
+use super::record::{self, Field, Kind, Record, Slot};
 
 /// Declares a class: its doc, and the name and kind of each field; `shown` marks what `repr` shows.
 macro_rules! event {
@@ -141,50 +140,54 @@ pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Make the Python object of one event.
 #[inline]
-pub(super) fn object(py: Python<'_>, event: &Event<'_>, names: &mut Names) -> PyResult<Py<PyAny>> {
+pub(super) fn object<'py>(
+    py: Python<'py>,
+    event: &Event<'_>,
+    names: &mut Names,
+) -> PyResult<Bound<'py, PyAny>> {
     let id = text(py, event.id)?;
     match &event.body {
-        Body::Requested(requested) => record::make::<CallRequested, _>(
-            py,
-            [
+        Body::Requested(request) => {
+            let values = [
                 id,
-                names.string(py, requested.operation)?,
-                bytes(py, requested.input),
-                format_of(py, requested.input),
-                maybe_number(py, requested.deadline_ms),
-                maybe_text(py, requested.parent_id)?,
-                maybe_text(py, requested.auth_token)?,
-                maybe_raw(py, requested.forwarded_for),
-                maybe_raw(py, requested.metadata),
-                maybe_number(py, requested.window),
-                maybe_number(py, requested.idle_timeout_ms),
-                maybe_text(py, requested.traceparent)?,
-                maybe_number(py, requested.hops),
-            ],
-        ),
+                names.string(py, request.operation)?,
+                raw(py, request.input),
+                Slot::format(py, request.input.format),
+                maybe_number(py, request.deadline_ms),
+                maybe_text(py, request.parent_id)?,
+                maybe_text(py, request.auth_token)?,
+                maybe_raw(py, request.forwarded_for),
+                maybe_raw(py, request.metadata),
+                maybe_number(py, request.window),
+                maybe_number(py, request.idle_timeout_ms),
+                maybe_text(py, request.traceparent)?,
+                maybe_number(py, request.hops),
+            ];
+            record::make::<CallRequested, _>(py, values)
+        }
         Body::Responded { output } => {
-            let values = [id, bytes(py, *output), format_of(py, *output)];
+            let values = [id, raw(py, *output), Slot::format(py, output.format)];
             record::make::<CallResponded, _>(py, values)
         }
         Body::Completed => record::make::<CallCompleted, _>(py, [id]),
         Body::Aborted => record::make::<CallAborted, _>(py, [id]),
-        Body::Failed(failed) => record::make::<CallFailed, _>(
-            py,
-            [
+        Body::Failed(failed) => {
+            let format = failed
+                .details
+                .map_or(Format::Json, |details| details.format);
+            let values = [
                 id,
                 names.string(py, failed.code)?,
                 text(py, failed.message)?,
-                PyBool::new(py, failed.retryable)
-                    .to_owned()
-                    .into_any()
-                    .unbind(),
+                Slot::claim(py, failed.retryable),
                 maybe_raw(py, failed.details),
-                format_of(py, failed.details.unwrap_or(Format::Json.null())),
-            ],
-        ),
+                Slot::format(py, format),
+            ];
+            record::make::<CallFailed, _>(py, values)
+        }
         Body::Credit { items } => record::make::<CallCredit, _>(py, [id, number(py, *items)]),
         Body::Item { item } => {
-            let values = [id, bytes(py, *item), format_of(py, *item)];
+            let values = [id, raw(py, *item), Slot::format(py, item.format)];
             record::make::<CallItem, _>(py, values)
         }
         Body::Finished => record::make::<CallFinished, _>(py, [id]),
@@ -195,40 +198,35 @@ pub(super) fn object(py: Python<'_>, event: &Event<'_>, names: &mut Names) -> Py
 }
 
 #[inline]
-fn text(py: Python<'_>, text: Text<'_>) -> PyResult<Py<PyAny>> {
+fn text<'py>(py: Python<'py>, text: Text<'_>) -> PyResult<Slot<'py>> {
     let text = match text.plain() {
         Some(bytes) => PyString::from_bytes(py, bytes),
         None => PyString::from_bytes(py, &text.bytes()),
     };
-    text.map(|text| text.into_any().unbind())
+    text.map(Slot::owned)
 }
 
 #[inline]
-fn bytes(py: Python<'_>, raw: Raw<'_>) -> Py<PyAny> {
-    PyBytes::new(py, raw.bytes).into_any().unbind()
+fn raw<'py>(py: Python<'py>, raw: Raw<'_>) -> Slot<'py> {
+    Slot::owned(PyBytes::new(py, raw.bytes))
 }
 
 #[inline]
-fn format_of(py: Python<'_>, raw: Raw<'_>) -> Py<PyAny> {
-    format::name(py, raw.format).clone().into_any().unbind()
+fn number(py: Python<'_>, value: u64) -> Slot<'_> {
+    Slot::owned(PyInt::new(py, value))
 }
 
 #[inline]
-fn number(py: Python<'_>, value: u64) -> Py<PyAny> {
-    PyInt::new(py, value).into_any().unbind()
+fn maybe_text<'py>(py: Python<'py>, given: Option<Text<'_>>) -> PyResult<Slot<'py>> {
+    given.map_or_else(|| Ok(Slot::none(py)), |given| text(py, given))
 }
 
 #[inline]
-fn maybe_text(py: Python<'_>, given: Option<Text<'_>>) -> PyResult<Py<PyAny>> {
-    given.map_or_else(|| Ok(py.None()), |given| text(py, given))
+fn maybe_raw<'py>(py: Python<'py>, given: Option<Raw<'_>>) -> Slot<'py> {
+    given.map_or_else(|| Slot::none(py), |given| raw(py, given))
 }
 
 #[inline]
-fn maybe_raw(py: Python<'_>, given: Option<Raw<'_>>) -> Py<PyAny> {
-    given.map_or_else(|| py.None(), |given| bytes(py, given))
-}
-
-#[inline]
-fn maybe_number(py: Python<'_>, given: Option<u64>) -> Py<PyAny> {
-    given.map_or_else(|| py.None(), |given| number(py, given))
+fn maybe_number(py: Python<'_>, given: Option<u64>) -> Slot<'_> {
+    given.map_or_else(|| Slot::none(py), |given| number(py, given))
 }

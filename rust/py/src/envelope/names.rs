@@ -4,6 +4,8 @@ use alknet_core::envelope::Text;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::record::Slot;
+
 /// Longer names are made anew each time.
 const LONGEST: usize = 64;
 /// A power of two. A peer that sends ever new names only replaces what is here.
@@ -15,7 +17,7 @@ pub(super) struct Names(Vec<Option<Name>>);
 /// The text, in UTF-8, and the string made of it.
 struct Name {
     utf8: Box<[u8]>,
-    string: Py<PyAny>,
+    string: Py<PyString>,
 }
 
 impl Names {
@@ -24,24 +26,24 @@ impl Names {
     }
 
     #[inline]
-    pub(super) fn string(&mut self, py: Python<'_>, name: Text<'_>) -> PyResult<Py<PyAny>> {
+    pub(super) fn string<'py>(&mut self, py: Python<'py>, name: Text<'_>) -> PyResult<Slot<'py>> {
         let name = &*name.bytes();
         if name.len() > LONGEST {
-            return PyString::from_bytes(py, name).map(|string| string.into_any().unbind());
+            return PyString::from_bytes(py, name).map(Slot::owned);
         }
         if self.0.is_empty() {
             self.0.resize_with(SLOTS, || None);
         }
         let slot = &mut self.0[slot_of(name)];
         match slot {
-            Some(known) if *known.utf8 == *name => Ok(known.string.clone_ref(py)),
+            Some(known) if *known.utf8 == *name => Ok(Slot::owned(known.string.bind(py).clone())),
             _ => {
-                let string = PyString::from_bytes(py, name)?.into_any().unbind();
+                let string = PyString::from_bytes(py, name)?;
                 *slot = Some(Name {
                     utf8: name.into(),
-                    string: string.clone_ref(py),
+                    string: string.clone().unbind(),
                 });
-                Ok(string)
+                Ok(Slot::owned(string))
             }
         }
     }

@@ -17,7 +17,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyNone, PyString, PyTuple, PyType};
 
 use super::format;
 
@@ -54,6 +54,44 @@ pub(super) trait Record: Sized + 'static {
     fn class() -> &'static PyOnceLock<Py<PyType>>;
 }
 
+/// The value of one slot.
+pub(super) enum Slot<'py> {
+    Owned(Bound<'py, PyAny>),
+    /// None, a boolean or the name of a format, in a field of a suitable kind.
+    Eternal(*mut ffi::PyObject),
+}
+
+impl<'py> Slot<'py> {
+    #[inline]
+    pub(super) fn owned<T>(value: Bound<'py, T>) -> Self {
+        Self::Owned(value.into_any())
+    }
+
+    #[inline]
+    pub(super) fn none(py: Python<'py>) -> Self {
+        Self::Eternal(PyNone::get(py).as_ptr())
+    }
+
+    #[inline]
+    pub(super) fn format(py: Python<'py>, format: Format) -> Self {
+        Self::Eternal(format::name(py, format).as_ptr())
+    }
+
+    #[inline]
+    pub(super) fn claim(py: Python<'py>, claim: bool) -> Self {
+        Self::Eternal(PyBool::new(py, claim).as_ptr())
+    }
+
+    /// The pointer to keep; `dealloc` knows by its kind whether it comes with a reference.
+    #[inline]
+    fn into_ptr(self) -> *mut ffi::PyObject {
+        match self {
+            Self::Owned(value) => value.into_ptr(),
+            Self::Eternal(value) => value,
+        }
+    }
+}
+
 /// Make the class, once.
 pub(super) fn add<R: Record>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -66,17 +104,17 @@ pub(super) fn add<R: Record>(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Make a record of the values of all its fields, in order and of the right types.
 #[inline]
-pub(super) fn make<R: Record, const N: usize>(
-    py: Python<'_>,
-    values: [Py<PyAny>; N],
-) -> PyResult<Py<PyAny>> {
+pub(super) fn make<'py, R: Record, const N: usize>(
+    py: Python<'py>,
+    values: [Slot<'py>; N],
+) -> PyResult<Bound<'py, PyAny>> {
     const { assert!(N == R::FIELDS.len(), "a value for each field") };
     let class = match R::class().get(py) {
         Some(class) => class.as_ptr().cast::<ffi::PyTypeObject>(),
         None => return Err(PyTypeError::new_err("the module is not initialised")),
     };
-    // SAFETY: `class` was made by `make_class::<R>`, so its instances are a header and N pointers;
-    // all of them are written before anybody else sees the object, each with a reference of its own.
+    // SAFETY: `class` was made by `make_class::<R>`, so its instances are a header and N pointers,
+    // and all of them are written before anybody else sees the object.
     unsafe {
         let object = ffi::PyObject_New::<ffi::PyObject>(class);
         if object.is_null() {
@@ -86,7 +124,7 @@ pub(super) fn make<R: Record, const N: usize>(
         for (index, value) in values.into_iter().enumerate() {
             slots.add(index).write(value.into_ptr());
         }
-        Ok(Bound::from_owned_ptr(py, object).unbind())
+        Ok(Bound::from_owned_ptr(py, object))
     }
 }
 
@@ -269,42 +307,36 @@ fn accept<'py>(
     class: &str,
     field: &Field,
     given: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Slot<'py>> {
     let name = text(field.name);
     let Some(given) = given else {
         return match field.kind {
             Kind::Text | Kind::Raw | Kind::Number => Err(PyTypeError::new_err(format!(
                 "{class}() needs an argument {name:?}"
             ))),
-            Kind::Claim => Ok(PyBool::new(py, false).to_owned().into_any()),
-            Kind::Format => Ok(format::name(py, Format::Json).clone().into_any()),
-            Kind::MaybeText | Kind::MaybeRaw | Kind::MaybeNumber => Ok(py.None().into_bound(py)),
+            Kind::Claim => Ok(Slot::claim(py, false)),
+            Kind::Format => Ok(Slot::format(py, Format::Json)),
+            Kind::MaybeText | Kind::MaybeRaw | Kind::MaybeNumber => Ok(Slot::none(py)),
         };
     };
     let (fits, wanted) = match field.kind {
+        Kind::Claim => match given.cast::<PyBool>() {
+            Ok(claim) => return Ok(Slot::claim(py, claim.is_true())),
+            Err(_) => (false, "bool"),
+        },
+        Kind::Format => return Ok(Slot::format(py, format::parse(given.extract()?)?)),
         Kind::Text => (given.is_exact_instance_of::<PyString>(), "str"),
         Kind::Raw => (given.is_exact_instance_of::<PyBytes>(), "bytes"),
         Kind::Number => (given.is_exact_instance_of::<PyInt>(), "int"),
-        Kind::Claim => (given.is_instance_of::<PyBool>(), "bool"),
-        Kind::Format => {
-            let format = format::parse(given.extract()?)?;
-            return Ok(format::name(py, format).clone().into_any());
+        Kind::MaybeText | Kind::MaybeRaw | Kind::MaybeNumber if given.is_none() => {
+            return Ok(Slot::none(py));
         }
-        Kind::MaybeText => (
-            given.is_none() || given.is_exact_instance_of::<PyString>(),
-            "str or None",
-        ),
-        Kind::MaybeRaw => (
-            given.is_none() || given.is_exact_instance_of::<PyBytes>(),
-            "bytes or None",
-        ),
-        Kind::MaybeNumber => (
-            given.is_none() || given.is_exact_instance_of::<PyInt>(),
-            "int or None",
-        ),
+        Kind::MaybeText => (given.is_exact_instance_of::<PyString>(), "str or None"),
+        Kind::MaybeRaw => (given.is_exact_instance_of::<PyBytes>(), "bytes or None"),
+        Kind::MaybeNumber => (given.is_exact_instance_of::<PyInt>(), "int or None"),
     };
     if fits {
-        return Ok(given);
+        return Ok(Slot::Owned(given));
     }
     Err(PyTypeError::new_err(format!(
         "{class}() wants {wanted} as {name:?}, not {}",
@@ -314,12 +346,23 @@ fn accept<'py>(
 
 unsafe extern "C" fn dealloc<R: Record>(object: *mut ffi::PyObject) {
     // SAFETY: Python calls this once, with an instance of R's class that nobody holds any more. An
-    // instance owns a reference to each of its values and, as that of every heap type, to its class.
+    // instance owns a reference to each of its values that is not eternal (`accept` and `Slot` see to
+    // it that a kind holds no eternal value besides its own) and, as that of every heap type, to its
+    // class.
     unsafe {
         let class = ffi::Py_TYPE(object);
         let slots = slots(object);
-        for index in 0..R::FIELDS.len() {
-            ffi::Py_DECREF(slots.add(index).read());
+        let none = ffi::Py_None();
+        for (index, field) in R::FIELDS.iter().enumerate() {
+            let value = slots.add(index).read();
+            let is_eternal = match field.kind {
+                Kind::Format | Kind::Claim => true,
+                Kind::MaybeText | Kind::MaybeRaw | Kind::MaybeNumber => value == none,
+                Kind::Text | Kind::Raw | Kind::Number => false,
+            };
+            if !is_eternal {
+                ffi::Py_DECREF(value);
+            }
         }
         ffi::PyObject_Free(object.cast());
         ffi::Py_DECREF(class.cast());
