@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from alknet.call.client import Client
 from alknet.call.operation import OperationSpec
 from alknet.call.session import Session
+from alknet.call.trace import TraceParent, trace_id
 from alknet.identity import Identity
 
 _serial = count(1)
@@ -27,7 +28,8 @@ class Context:
     `spec` is the operation that is called, and `uses` what its handler has declared that it calls
     itself. `identity` is who calls, None for nobody in particular; `session` is the link it came
     by, None for a call from this process. `deadline` is in Trio's clock. `metadata` is what the
-    caller sent along, which proves nothing.
+    caller sent along, which proves nothing. `traceparent` is where the call stands in a trace, for
+    what is asked of others than alknet; what `env` asks belongs to the trace by itself.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class Context:
         "parent_id",
         "session",
         "spec",
+        "traceparent",
         "uses",
     )
 
@@ -54,6 +57,7 @@ class Context:
         deadline: float = math.inf,
         metadata: Mapping[str, Any] | None = None,
         session: Session | None = None,
+        traceparent: TraceParent | None = None,
     ) -> None:
         self._composer = composer
         self._request_id = request_id
@@ -64,6 +68,7 @@ class Context:
         self.deadline = deadline
         self.metadata = metadata
         self.session = session
+        self.traceparent = traceparent
 
     @property
     def request_id(self) -> str:
@@ -71,6 +76,17 @@ class Context:
         if self._request_id is None:
             self._request_id = f"local-{next(_serial)}"
         return self._request_id
+
+    def facts(self) -> dict[str, str | None]:
+        """Return what every line of the log says about this call: who and where, never what."""
+        return {
+            "operation": self.spec.name,
+            "request_id": self.request_id,
+            "parent_id": self.parent_id,
+            "peer": None if self.session is None else self.session.peer,
+            "caller": None if self.identity is None else self.identity.id,
+            "trace": None if self.traceparent is None else trace_id(self.traceparent),
+        }
 
     @property
     def env(self) -> Client:

@@ -5,11 +5,13 @@ caller, read the input, hand the call to whoever answers. A handler that may run
 """
 
 import math
+from contextlib import suppress
 
 import structlog
 import trio
 
 from alknet._core.envelope import CallRequested
+from alknet.call import trace
 from alknet.call.access import refusal, unknown
 from alknet.call.client import Client
 from alknet.call.context import Context
@@ -27,6 +29,7 @@ from alknet.errors import (
     CallError,
     DeadlineExceeded,
     Internal,
+    InvalidInput,
     RateLimited,
     Unauthenticated,
     traced,
@@ -65,11 +68,35 @@ class Dispatcher(Home):
             else:
                 self._submit(session, event, entry, session.identity)
         except CallError as error:
-            session.refuse(request_id, error)
+            self._refuse(session, event, error)
         except Exception as error:
             # A request type whose own code fails while it is read must cost no one else the link.
-            log.error("request failed", operation=event.operation, cause=traced(error))
-            session.refuse(request_id, Internal(f"{event.operation} could not be read"))
+            log.error(
+                "request failed",
+                operation=event.operation,
+                request_id=request_id,
+                parent_id=event.parent_id,
+                peer=session.peer,
+                cause=traced(error),
+            )
+            self._refuse(session, event, Internal(f"{event.operation} could not be read"))
+
+    def _refuse(self, session: Session, event: CallRequested, error: CallError) -> None:
+        """Answer *event*, which has not become a call, with *error*, and count it."""
+        session.refuse(event.id, error)
+        if session.access_log is not None:
+            session.access_log.debug(
+                "call",
+                operation=event.operation,
+                request_id=event.id,
+                parent_id=event.parent_id,
+                outcome=error.code,
+            )
+        with suppress(InvalidInput):
+            node, name = self.split(event.operation)
+            entry = self.registry.get(name) if node is None else None
+            if entry is not None:
+                entry.measure.refused(error.code)
 
     def _first(self, session: Session, event: CallRequested) -> None:
         """Take the long way: route, find out who calls, check."""
@@ -131,10 +158,11 @@ class Dispatcher(Home):
         self, session: Session, event: CallRequested, entry: Entry, identity: Identity | None
     ) -> None:
         self._check_room(session)
+        now = trio.current_time()
         deadline = math.inf
         if event.deadline_ms is not None:
-            deadline = local_deadline(event.deadline_ms)
-            if deadline <= trio.current_time():
+            deadline = local_deadline(event.deadline_ms, now)
+            if deadline <= now:
                 raise DeadlineExceeded(
                     f"the deadline of {entry.spec.name} was over when it arrived"
                 )
@@ -144,6 +172,11 @@ class Dispatcher(Home):
         if event.window is not None and spec.is_stream != (event.window > 0):
             spec.expect(*(STREAMING if event.window else ("query", "mutation", "upload")))
         kind = RemoteStreamInvocation if spec.is_stream else RemoteInvocation
-        invocation = kind(self, session, event, entry, identity, deadline)
+        invocation = kind(self, session, event, entry, identity, deadline, now)
+        entry.measure.remote += 1
+        traceparent = event.traceparent
+        if traceparent is not None or trace.is_live:
+            about = {"request_id": event.id, "peer": session.peer}
+            invocation.span = trace.served(spec.name, traceparent, about)
         session.inbound[event.id] = invocation
         entry.endpoint.submit(invocation)

@@ -4,6 +4,8 @@ import math
 from functools import partial
 from typing import Any, Final
 
+import trio
+
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.home import Home
@@ -12,7 +14,7 @@ from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
 from alknet.call.session import Session
 from alknet.call.wakeup import Wakeup
-from alknet.errors import CallError, Internal, InvalidInput
+from alknet.errors import Aborted, CallError, Internal, InvalidInput
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -33,6 +35,8 @@ class RemoteInvocation(Invocation):
         "request",
         "scope",
         "session",
+        "span",
+        "started",
     )
 
     is_local = False
@@ -45,6 +49,7 @@ class RemoteInvocation(Invocation):
         entry: Entry,
         identity: Identity | None,
         deadline: float,
+        started: float,
     ) -> None:
         self._home = home
         self._event = event
@@ -53,6 +58,8 @@ class RemoteInvocation(Invocation):
         self.entry = entry
         self.request = entry.input.decode(event.input, event.format)
         self.deadline = deadline
+        self.started = started
+        self.span = None
         self.scope = None
         self.is_over = False
         self.items = None
@@ -75,6 +82,7 @@ class RemoteInvocation(Invocation):
             deadline=self.deadline,
             metadata=read_metadata(event),
             session=self.session,
+            traceparent=None if self.span is None else self.span.traceparent,
         )
 
     def respond(self, value: Any) -> None:
@@ -85,16 +93,28 @@ class RemoteInvocation(Invocation):
             session.respond(self._event.id, raw, session.format)
 
     def fail(self, error: BaseException) -> None:
-        if self._end():
-            known = error if isinstance(error, CallError) else Internal("the operation failed")
+        known = error if isinstance(error, CallError) else Internal("the operation failed")
+        if self._end(known.code):
             self.session.refuse(self._event.id, known)
 
-    def _end(self) -> bool:
-        """Mark the call as over; return whether it was not before."""
+    def cancel(self) -> None:
+        self._end(Aborted.code)
+        super().cancel()
+
+    def _end(self, code: str | None = None) -> bool:
+        """Mark the call as over, with an error if there is a *code*; return whether it was not."""
         if self.is_over:
             return False
         self.is_over = True
-        self.session.inbound.pop(self._event.id, None)
+        session = self.session
+        session.inbound.pop(self._event.id, None)
+        seconds = trio.current_time() - self.started
+        self.entry.measure.ended(code, seconds)
+        if self.span is not None:
+            self.span.end(code)
+        if session.access_log is not None:
+            facts = self.context.facts()
+            session.access_log.debug("call", **facts, outcome=code or "OK", seconds=seconds)
         return True
 
     def credit(self, items: int) -> None:
@@ -135,8 +155,9 @@ class RemoteStreamInvocation(RemoteInvocation):
         entry: Entry,
         identity: Identity | None,
         deadline: float,
+        started: float,
     ) -> None:
-        super().__init__(home, session, event, entry, identity, deadline)
+        super().__init__(home, session, event, entry, identity, deadline, started)
         self._credit = math.inf if event.window is None else event.window
         self._granted = Wakeup()
 

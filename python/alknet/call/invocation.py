@@ -12,8 +12,10 @@ import trio
 
 from alknet.call.context import Context
 from alknet.call.items import Items
+from alknet.call.measure import Measure
 from alknet.call.operation import OperationSpec
 from alknet.call.payload import PayloadType
+from alknet.call.trace import Span
 from alknet.errors import Aborted
 from alknet.protocol.request import AnyRequest
 
@@ -39,9 +41,9 @@ class Endpoint(Protocol):
 
 
 class Entry:
-    """One registered operation."""
+    """One registered operation, and the measure of its calls."""
 
-    __slots__ = ("endpoint", "input", "item", "output", "request_type", "spec")
+    __slots__ = ("endpoint", "input", "item", "measure", "output", "request_type", "spec")
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Entry:
         self.output = output
         self.item = item
         self.request_type = request_type
+        self.measure = Measure()
 
 
 class Invocation(ABC):
@@ -67,7 +70,7 @@ class Invocation(ABC):
     `deadline` is in Trio's clock; infinite means that the caller's own scope watches the time.
     `scope` is what to cancel while the handler runs, and None before and after. `is_local` says
     that a task of this process sleeps until the outcome, so that its number bounds itself. `items`
-    is what the caller of an upload or a duplex sends.
+    is what the caller of an upload or a duplex sends. `span` is None for a call without a trace.
     """
 
     if not TYPE_CHECKING:
@@ -81,6 +84,7 @@ class Invocation(ABC):
     is_over: bool
     is_local: ClassVar[bool]
     items: Items[Any] | None
+    span: Span | None
 
     @property
     @abstractmethod

@@ -1,22 +1,26 @@
 """LocalClient: calls within the process. Nothing is encoded, nothing leaves the thread."""
 
 import math
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import trio
 
+from alknet.call import trace
 from alknet.call.access import refusal
 from alknet.call.client import HERE, Client, Timeout
 from alknet.call.context import Context
 from alknet.call.home import Home
 from alknet.call.invocation import Entry
 from alknet.call.items import DEFAULT_WINDOW, Items
-from alknet.call.near import LocalInvocation, LocalStreamInvocation
+from alknet.call.measure import TIMED_EVERY, code_of
+from alknet.call.near import LocalInvocation, LocalStreamInvocation, Told, TracedInvocation
 from alknet.call.payload import plain
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
+from alknet.call.trace import Span
+from alknet.call.watch import Watch
 from alknet.errors import Forbidden, Unauthenticated
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Kind, Request, Subscription, Upload
@@ -82,9 +86,14 @@ class LocalClient(Client):
         if not self._home.is_here(node):
             return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
         entry = self._admit(request, "upload")
-        invocation = LocalInvocation(entry, request, self)
+        span = self._span(entry)
+        invocation = self._invocation(entry, request, span)
         invocation.items = Items()
-        with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
+        entry.measure.local += 1
+        with (
+            Watch(entry.measure, span),
+            Timeout(entry.spec.name, math.inf if timeout is None else timeout),
+        ):
             entry.endpoint.submit(invocation)
             reply: Reply = await pour(items, LocalSink(invocation.items), invocation.wait)
         return reply
@@ -97,7 +106,7 @@ class LocalClient(Client):
         entry = self._admit(request, "duplex")
 
         async def start(stream: Stream[Any]) -> Stop:
-            invocation = LocalStreamInvocation(entry, request, self.context(entry), stream)
+            invocation = self._stream_invocation(entry, request, stream)
             invocation.items = Items(window)
             duplex.sink = LocalSink(invocation.items)
             entry.endpoint.submit(invocation)
@@ -125,30 +134,96 @@ class LocalClient(Client):
         request = self._read(entry, input, "subscription")
         return Stream(self._starter(entry, request, plain), window)
 
-    async def _run(self, entry: Entry, request: Any) -> Any:
+    def _run(self, entry: Entry, request: Any) -> Coroutine[Any, Any, Any]:
+        """Have *request* answered; await what is returned, at once, for the reply.
+
+        It is no coroutine itself, since most calls would pay for one more than they need.
+        """
+        measure = entry.measure
+        measure.local = begun = measure.local + 1
+        if begun % TIMED_EVERY == 1 or trace.is_live:
+            return self._run_watched(entry, request, begun)
         endpoint = entry.endpoint
         if endpoint.is_inline:
-            await trio.lowlevel.checkpoint()
-            return await endpoint.answer(entry, request, self)
+            return self._run_inline(entry, request)
         invocation = LocalInvocation(entry, request, self)
         endpoint.submit(invocation)
-        return await invocation.wait()
+        return invocation.wait()
+
+    async def _run_inline(self, entry: Entry, request: Any) -> Any:
+        try:
+            await trio.lowlevel.checkpoint()
+            reply = await entry.endpoint.answer(entry, request, self)
+        except BaseException as error:
+            entry.measure.failed(code_of(error))
+            raise
+        entry.measure.answered += 1
+        return reply
+
+    async def _run_watched(self, entry: Entry, request: Any, begun: int) -> Any:
+        """Do what `_run` does, for a call that is timed or may belong to a trace."""
+        endpoint, measure = entry.endpoint, entry.measure
+        calls = 0 if begun % TIMED_EVERY != 1 else TIMED_EVERY if begun > 1 else 1
+        span = self._span(entry)
+        with Watch(measure, span, calls=calls):
+            if not endpoint.is_inline:
+                invocation = self._invocation(entry, request, span)
+                endpoint.submit(invocation)
+                return await invocation.wait()
+            try:
+                await trio.lowlevel.checkpoint()
+                if span is None:
+                    reply = await endpoint.answer(entry, request, self)
+                else:
+                    source = Told(self.context(entry, span))
+                    reply = await trace.awaited(span, endpoint.answer(entry, request, source))
+            except BaseException as error:
+                measure.failed(code_of(error))
+                raise
+            measure.answered += 1
+            return reply
+
+    def _span(self, entry: Entry) -> Span | None:
+        """Return the span of a call of *entry* by this client, if it belongs to a trace."""
+        if not trace.is_live:
+            return None
+        parent = self._parent
+        return trace.made(entry.spec.name, "local", None if parent is None else parent.traceparent)
+
+    def _invocation(self, entry: Entry, request: Any, span: Span | None) -> LocalInvocation:
+        if span is None:
+            return LocalInvocation(entry, request, self)
+        return TracedInvocation(entry, request, Told(self.context(entry, span)), span)
+
+    def _stream_invocation(
+        self,
+        entry: Entry,
+        request: Any,
+        stream: Stream[Any],
+        convert: Callable[[Any], Any] | None = None,
+    ) -> LocalStreamInvocation:
+        span = self._span(entry)
+        context = self.context(entry, span)
+        return LocalStreamInvocation(entry, request, context, stream, convert, span)
 
     def _starter(
         self, entry: Entry, request: Any, convert: Callable[[Any], Any] | None = None
     ) -> Start:
         async def start(stream: Stream[Any]) -> Stop:
-            invocation = LocalStreamInvocation(entry, request, self.context(entry), stream, convert)
+            invocation = self._stream_invocation(entry, request, stream, convert)
             entry.endpoint.submit(invocation)
             return invocation.stop
 
         return start
 
-    def context(self, entry: Entry) -> Context:
+    def context(self, entry: Entry, span: Span | None = None) -> Context:
         """Return the context of a call of *entry* by this client."""
         parent, uses = self._parent, entry.endpoint.uses
+        traceparent = None if span is None else span.traceparent
         if parent is None:
-            return Context(self._home, entry.spec, self._identity, uses=uses)
+            return Context(
+                self._home, entry.spec, self._identity, uses=uses, traceparent=traceparent
+            )
         return Context(
             self._home,
             entry.spec,
@@ -156,6 +231,7 @@ class LocalClient(Client):
             uses=uses,
             parent_id=parent.request_id,
             deadline=parent.deadline,
+            traceparent=traceparent,
         )
 
     def _admit(self, request: AnyRequest, *kinds: Kind) -> Entry:
@@ -208,8 +284,8 @@ class LocalClient(Client):
             # Asked in nobody's name, it would count as a wish of this node's own.
             raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
         if identity is self._home.itself:
-            return peers.client(node)
-        return peers.client(node, on_behalf_of=identity)
+            return peers.client(node, parent=self._parent)
+        return peers.client(node, on_behalf_of=identity, parent=self._parent)
 
 
 def named(request: AnyRequest) -> str:

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
+from trio.lowlevel import reschedule
 
 from alknet.call.context import Context
 from alknet.call.invocation import ContextSource, Entry, Invocation, departed
+from alknet.call.measure import code_of
 from alknet.call.oneshot import OneShot
 from alknet.call.stream import Stream
+from alknet.call.trace import Span
+from alknet.errors import Aborted
 
 
 class LocalInvocation(OneShot, Invocation):
@@ -19,6 +23,7 @@ class LocalInvocation(OneShot, Invocation):
 
     deadline = math.inf
     is_local = True
+    span: Span | None = None
 
     def __init__(self, entry: Entry, request: Any, source: ContextSource) -> None:
         # OneShot.__init__, written out: this is made for every call.
@@ -36,8 +41,52 @@ class LocalInvocation(OneShot, Invocation):
     def context(self) -> Context:
         return self._source.context(self.entry)
 
+    def respond(self, value: Any) -> None:
+        # OneShot.respond, written out and counted: this is run for every call.
+        if not self.is_over:
+            self.is_over = True
+            self.entry.measure.answered += 1
+            self._value = value
+            task = self._task
+            if task is not None:
+                self._task = None
+                reschedule(task, self)  # type: ignore[arg-type] # all it asks for is `unwrap`
+
+    def fail(self, error: BaseException) -> None:
+        if not self.is_over:
+            self.entry.measure.failed(code_of(error))
+            super().fail(error)
+
     def abandon(self) -> None:
         self.cancel()
+
+    def cancel(self) -> None:
+        if not self.is_over:
+            self.entry.measure.failed(Aborted.code)
+        super().cancel()
+
+
+class TracedInvocation(LocalInvocation):
+    """A call from this process that belongs to a trace."""
+
+    __slots__ = ("span",)
+
+    def __init__(self, entry: Entry, request: Any, source: ContextSource, span: Span) -> None:
+        super().__init__(entry, request, source)
+        self.span = span
+
+
+class Told:
+    """A source of one context that has been made already."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def context(self, _: Entry) -> Context:
+        """Return it."""
+        return self._context
 
 
 class LocalStreamInvocation(Invocation):
@@ -47,12 +96,14 @@ class LocalStreamInvocation(Invocation):
         "_context",
         "_convert",
         "_done",
+        "_started",
         "_stream",
         "entry",
         "is_over",
         "items",
         "request",
         "scope",
+        "span",
     )
 
     deadline = math.inf
@@ -65,6 +116,7 @@ class LocalStreamInvocation(Invocation):
         context: Context,
         stream: Stream[Any],
         convert: Callable[[Any], Any] | None = None,
+        span: Span | None = None,
     ) -> None:
         self.entry = entry
         self.request = request
@@ -75,6 +127,9 @@ class LocalStreamInvocation(Invocation):
         self._done = trio.Event()
         self.items = None
         self._convert = convert
+        self.span = span
+        self._started = trio.current_time()
+        entry.measure.local += 1
 
     @property
     def context(self) -> Context:
@@ -86,7 +141,7 @@ class LocalStreamInvocation(Invocation):
     def fail(self, error: BaseException) -> None:
         self._done.set()
         if not self.is_over:
-            self.is_over = True
+            self._end(code_of(error))
             self._stream.finish(error)
 
     async def stop(self) -> None:
@@ -104,5 +159,16 @@ class LocalStreamInvocation(Invocation):
     def complete(self) -> None:
         self._done.set()
         if not self.is_over:
-            self.is_over = True
+            self._end()
             self._stream.finish()
+
+    def cancel(self) -> None:
+        if not self.is_over:
+            self._end(Aborted.code)
+        super().cancel()
+
+    def _end(self, code: str | None = None) -> None:
+        self.is_over = True
+        self.entry.measure.ended(code, trio.current_time() - self._started)
+        if self.span is not None:
+            self.span.end(code)

@@ -1,8 +1,7 @@
 """OneShot: a place for one outcome, and one task that sleeps until it is there."""
 
-from typing import Any, cast
+from typing import Any
 
-import outcome
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule
 from trio.lowlevel import wait_task_rescheduled as park
@@ -66,7 +65,7 @@ class OneShot:
         if task is not None:
             self._task = None
             # All that Trio asks of an outcome is `unwrap`; being one ourselves saves making one.
-            reschedule(task, cast("outcome.Outcome[Any]", self))
+            reschedule(task, self)  # type: ignore[arg-type] # see above
 
     def _cancelled(self, _: RaiseCancelT) -> Abort:
         self._task = None

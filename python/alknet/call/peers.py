@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from alknet.call.access import unknown
 from alknet.call.client import Client
+from alknet.call.context import Context
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import NotFound
@@ -24,25 +25,25 @@ class Peers:
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
-        self._connected.setdefault(peer_name(session), []).append(session)
+        self._connected.setdefault(session.peer, []).append(session)
 
     def remove(self, session: Session) -> None:
         """Forget *session* and what came over it."""
         self._offered.pop(session, None)
-        sessions = self._connected.get(peer_name(session), [])
+        sessions = self._connected.get(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         if not sessions:
-            self._connected.pop(peer_name(session), None)
+            self._connected.pop(session.peer, None)
 
     def offer(self, session: Session, operations: Mapping[str, Kind]) -> str:
         """Note which *operations* the peer of *session* answers; return its name in paths."""
-        sessions = self._connected.setdefault(peer_name(session), [])
+        sessions = self._connected.setdefault(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         sessions.append(session)
         self._offered[session] = operations
-        return peer_name(session)
+        return session.peer
 
     def route(self, node: str) -> Session:
         """Return the session over which *node* answers.
@@ -65,16 +66,20 @@ class Peers:
         """
         kind = self._offered.get(session, {}).get(name)
         if kind is None:
-            raise unknown(f"{peer_name(session)}/{name}")
+            raise unknown(f"{session.peer}/{name}")
         return kind
 
-    def client(self, node: str, *, on_behalf_of: Identity | None = None) -> Client:
+    def client(
+        self, node: str, *, on_behalf_of: Identity | None = None, parent: Context | None = None
+    ) -> Client:
         """Return a client for the operations of *node*, which may be told for whom it asks.
+
+        With *parent* it asks for the handler of that call.
 
         Raises:
             NotFound: *node* is not connected, or has registered nothing.
         """
-        return RemoteClient(self.route(node), on_behalf_of=on_behalf_of)
+        return RemoteClient(self.route(node), on_behalf_of=on_behalf_of, parent=parent)
 
     def names(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return each connected peer and the operations it has registered, in order of name."""
@@ -85,8 +90,3 @@ class Peers:
         """Return the link of *node* that registered last, None if none has."""
         sessions = reversed(self._connected[node])
         return next((session for session in sessions if session in self._offered), None)
-
-
-def peer_name(session: Session) -> str:
-    """Return what the peer of *session* is called in paths."""
-    return session.identity.id if session.identity is not None else session.link.peer_address

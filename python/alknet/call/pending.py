@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from alknet.call.items import Items
+from alknet.call.measure import code_of
 from alknet.call.oneshot import OneShot
 from alknet.call.payload import PayloadType
+from alknet.call.trace import Span
 from alknet.errors import Aborted, CallError, InvalidInput, RemoteProtocolError
 from alknet.wire.link import Format
 
@@ -57,13 +59,14 @@ class PendingCall(OneShot):
 class PendingStream:
     """A subscription: each answer is an item, until the end or an error."""
 
-    __slots__ = ("_name", "_stream", "_type", "give_up")
+    __slots__ = ("_name", "_stream", "_type", "give_up", "span")
 
     def __init__(self, stream: Items[Any], item: PayloadType, name: str) -> None:
         self._stream = stream
         self._type = item
         self._name = name
         self.give_up: Callable[[], None] = lambda: None
+        self.span: Span | None = None
 
     def responded(self, output: bytes, format: Format) -> bool:
         stream = self._stream
@@ -72,21 +75,33 @@ class PendingStream:
                 raise RemoteProtocolError(f"{self._name} sends more items than it was granted")
             stream.push(self._type.decode(output, format))
         except InvalidInput as misfit:
-            self.give_up()
-            stream.finish(unpromised(self._name, misfit))
+            self._refuse(unpromised(self._name, misfit))
         except RemoteProtocolError as error:
-            self.give_up()
-            stream.finish(error)
+            self._refuse(error)
         return stream.is_over
+
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        self.give_up()
+        self.end(code_of(error))
+        self._stream.finish(error)
+
+    def end(self, code: str | None = None) -> None:
+        """Let the span, if there is one, end with an error of this *code*, or without; once."""
+        span, self.span = self.span, None
+        if span is not None:
+            span.end(code)
 
     async def stop(self) -> None:
         """Tell the peer that nobody reads the stream any more, unless it has ended."""
         self.give_up()
+        self.end(Aborted.code)
 
     def completed(self) -> None:
+        self.end()
         self._stream.finish()
 
     def failed(self, error: CallError) -> None:
+        self.end(error.code)
         self._stream.finish(error)
 
     def invited(self, items: int) -> None:

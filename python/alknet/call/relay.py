@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from alknet._core.envelope import CallRequested
+from alknet.call import trace
 from alknet.call.payload import encode
-from alknet.call.peers import peer_name
-from alknet.errors import CallError, Disconnected, InvalidInput, LocalProtocolError
+from alknet.call.trace import Span
+from alknet.errors import Aborted, CallError, Disconnected, InvalidInput, LocalProtocolError
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -20,7 +21,7 @@ class Relay:
     flow control is the caller's own and nothing piles up here.
     """
 
-    __slots__ = ("_is_stream", "_origin", "_origin_id", "_target", "_target_id")
+    __slots__ = ("_is_stream", "_origin", "_origin_id", "_span", "_target", "_target_id")
 
     def __init__(
         self, origin: "Session", origin_id: str, target: "Session", *, is_stream: bool
@@ -30,6 +31,7 @@ class Relay:
         self._target = target
         self._target_id = ""
         self._is_stream = is_stream
+        self._span: Span | None = None
 
     def begin(self, event: CallRequested, name: str, identity: Identity) -> None:
         """Ask the target on behalf of *identity*.
@@ -38,6 +40,10 @@ class Relay:
             InvalidInput: the request is too large to be passed on.
             Unavailable: the target has too many calls in flight, or is gone.
         """
+        received = event.traceparent
+        if received is not None or trace.is_live:
+            about = {"request_id": event.id, "peer": self._origin.peer}
+            self._span = trace.relayed(name, received, about)
         try:
             self._target_id = self._target.ask(
                 f"/head/{name}",
@@ -49,29 +55,39 @@ class Relay:
                 parent_id=event.parent_id,
                 forwarded_for=encode(identity, event.format),
                 window=event.window,
-                traceparent=event.traceparent,
+                traceparent=None if self._span is None else self._span.traceparent,
             )
         except LocalProtocolError as error:
+            self._end(InvalidInput.code)
             raise InvalidInput(f"the request cannot be passed on: {error}") from None
+        except CallError as error:
+            self._end(error.code)
+            raise
         self._origin.inbound[self._origin_id] = self
+
+    def _end(self, code: str | None = None) -> None:
+        """Note that the call is over: answered, or with an error of this *code*."""
+        self._origin.inbound.pop(self._origin_id, None)
+        if self._span is not None:
+            self._span.end(code)
 
     # What the target answers.
 
     def responded(self, output: bytes, format: Format) -> bool:
         if not self._is_stream:
-            self._origin.inbound.pop(self._origin_id, None)
+            self._end()
         self._origin.respond(self._origin_id, output, format)
         return not self._is_stream
 
     def completed(self) -> None:
-        self._origin.inbound.pop(self._origin_id, None)
+        self._end()
         self._origin.complete(self._origin_id)
 
     def failed(self, error: CallError) -> None:
-        self._origin.inbound.pop(self._origin_id, None)
+        self._end(error.code)
         if isinstance(error, Disconnected):
             # The caller knows the peer by its name, not by an address that only this node sees.
-            error = Disconnected(f"{peer_name(self._target)} has gone: {error.message}")
+            error = Disconnected(f"{self._target.peer} has gone: {error.message}")
         self._origin.refuse(self._origin_id, error)
 
     def invited(self, items: int) -> None:
@@ -80,6 +96,7 @@ class Relay:
     # What the origin says.
 
     def cancel(self) -> None:
+        self._end(Aborted.code)
         self._target.give_up(self._target_id)
 
     def credit(self, items: int) -> None:

@@ -9,14 +9,19 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 
+from alknet.call import trace
 from alknet.call.client import HERE, Client, Timeout, late
+from alknet.call.context import Context
 from alknet.call.items import DEFAULT_WINDOW, Items
+from alknet.call.measure import code_of
 from alknet.call.operation import operation_type
 from alknet.call.payload import PayloadType, encode
 from alknet.call.pending import PendingCall, PendingStream
 from alknet.call.session import Session
 from alknet.call.sink import CreditedSink, DuplexStream, pour
 from alknet.call.stream import ResumedStream, Start, Stop, Stream
+from alknet.call.trace import Span
+from alknet.call.watch import ended
 from alknet.errors import CallError, Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
@@ -124,8 +129,9 @@ class RemoteClient(Client):
     """Calls the node at the other end of *session*, and through it the peers connected to it.
 
     *timeout*, in seconds, bounds every call that brings none of its own. *on_behalf_of* names the
-    caller for whom these calls are made, to a peer that lets us say so. *reconnects* says that
-    somebody will `attach` a new session when this one is lost; calls then wait for it.
+    caller for whom these calls are made, to a peer that lets us say so, and *parent* the call whose
+    handler makes them. *reconnects* says that somebody will `attach` a new session when this one is
+    lost; calls then wait for it.
     """
 
     def __init__(
@@ -134,6 +140,7 @@ class RemoteClient(Client):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         on_behalf_of: Identity | None = None,
+        parent: Context | None = None,
         reconnects: bool = False,
     ) -> None:
         self.session = session
@@ -144,6 +151,9 @@ class RemoteClient(Client):
         self._routes: dict[tuple[str, type[AnyRequest]], tuple[str, PayloadType]] = {}
         if on_behalf_of is not None:
             self._fields["forwarded_for"] = encode(on_behalf_of, session.format)
+        self._parent = parent
+        if parent is not None:
+            self._fields["parent_id"] = parent.request_id
 
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
@@ -161,14 +171,20 @@ class RemoteClient(Client):
             self._routes[node, type(request)] = route
         path, output = route
         seconds = self._timeout if timeout is None else timeout
+        span = self._span(path) if trace.is_live else None
         try:
             if self._must_wait():
                 await self._ready(path, seconds)
-            reply: Reply = await self._ask(path, request, output, seconds).wait()
-        except Disconnected as error:
-            # Whether it was carried out nobody knows; whether that matters, the operation says.
-            error.retryable = operation_type(type(request)).spec.idempotent
+            reply: Reply = await self._ask(path, request, output, seconds, span).wait()
+        except BaseException as error:
+            if span is not None:
+                span.end(code_of(error))
+            if isinstance(error, Disconnected):
+                # Whether it was carried out nobody knows; whether it matters, the operation says.
+                error.retryable = operation_type(type(request)).spec.idempotent
             raise
+        if span is not None:
+            span.end()
         return reply
 
     async def upload(
@@ -182,13 +198,13 @@ class RemoteClient(Client):
         typed = operation_type(type(request))
         typed.spec.expect("upload")
         path = f"/{node}/{typed.spec.name}"
-        with Timeout(path, math.inf if timeout is None else timeout):
+        span = self._span(path)
+        with ended(span), Timeout(path, math.inf if timeout is None else timeout):
             session = await self._link()
             await session.room()
             call = RemoteUpload(session, path, typed.output, self._timeout)
-            call.request_id = session.ask(
-                path, encode(request, session.format), call, **self._fields
-            )
+            raw = encode(request, session.format)
+            call.request_id = session.ask(path, raw, call, **_traced(span), **self._fields)
             session.deadlines.add(call.due, call)
             reply: Reply = await pour(items, call.sink, call.wait)
         return reply
@@ -203,6 +219,7 @@ class RemoteClient(Client):
         async def start(stream: Stream[Any]) -> Stop:
             session = await self._link()
             pending = PendingDuplex(stream, typed.output, path, session)
+            pending.span = self._span(path)
             raw = encode(request, session.format)
             pending.request_id = self._subscribe(session, path, raw, pending, stream)
             duplex.sink = pending.sink
@@ -213,11 +230,13 @@ class RemoteClient(Client):
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         seconds = self._timeout if timeout is None else timeout
-        if self._must_wait():
-            await self._ready(path, seconds)
-        # A window of 0 says that one answer is wanted: an untyped caller may be wrong about that.
-        call = self._ask(path, {} if input is None else input, _ANYTHING, seconds, window=0)
-        return await call.wait()
+        span = self._span(path)
+        with ended(span):
+            if self._must_wait():
+                await self._ready(path, seconds)
+            given = {} if input is None else input
+            # A window of 0 says that one answer is wanted: an untyped caller may be wrong there.
+            return await self._ask(path, given, _ANYTHING, seconds, span, window=0).wait()
 
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
@@ -247,6 +266,7 @@ class RemoteClient(Client):
         input: Any,
         reply: PayloadType,
         seconds: float,
+        span: Span | None = None,
         *,
         window: int | None = None,
     ) -> RemoteCall:
@@ -262,6 +282,7 @@ class RemoteClient(Client):
             call,
             deadline_ms=wire_deadline(min(deadline, callers)),
             window=window,
+            traceparent=None if span is None else span.traceparent,
             **self._fields,
         )
         if deadline < callers:
@@ -281,6 +302,7 @@ class RemoteClient(Client):
         async def start(stream: Stream[Any]) -> Stop:
             session = await self._link()
             pending = PendingStream(stream, item, path)
+            pending.span = self._span(path)
             self._subscribe(session, path, encode(input, session.format), pending, stream)
             return pending.stop
 
@@ -290,10 +312,22 @@ class RemoteClient(Client):
         self, session: Session, path: str, raw: bytes, pending: PendingStream, items: Items[Any]
     ) -> str:
         """Ask for a stream; return the request's id."""
-        request_id = session.ask(path, raw, pending, window=items.window, **self._fields)
+        fields = {**_traced(pending.span), **self._fields}
+        try:
+            request_id = session.ask(path, raw, pending, window=items.window, **fields)
+        except BaseException as error:
+            pending.end(code_of(error))
+            raise
         pending.give_up = partial(session.give_up, request_id)
         items.grant_with(partial(session.grant, request_id))
         return request_id
+
+    def _span(self, path: str) -> Span | None:
+        """Return the span of a call of *path*, if it belongs to a trace."""
+        if not trace.is_live:
+            return None
+        parent = None if self._parent is None else self._parent.traceparent
+        return trace.made(path.removeprefix(f"/{HERE}/"), "client", parent)
 
     def attach(self, session: Session) -> None:
         """Make calls over *session* from now on, and let those go on that wait for a link."""
@@ -311,6 +345,10 @@ class RemoteClient(Client):
         return self.session
 
 
+def _traced(span: Span | None) -> dict[str, str]:
+    return {} if span is None else {"traceparent": span.traceparent}
+
+
 def wire_deadline(deadline: float) -> int | None:
     """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
     if deadline == math.inf:
@@ -320,9 +358,10 @@ def wire_deadline(deadline: float) -> int | None:
     return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
 
 
-def local_deadline(deadline_ms: int) -> float:
+def local_deadline(deadline_ms: int, now: float | None = None) -> float:
     """Return the point in Trio's clock that a peer's Unix milliseconds mean.
 
-    The two machines' clocks are taken to agree; `alknet doctor` says where they do not.
+    The two machines' clocks are taken to agree; `alknet doctor` says where they do not. *now* is
+    Trio's time, for who has just looked.
     """
-    return trio.current_time() + deadline_ms / 1000 - time.time()
+    return (trio.current_time() if now is None else now) + deadline_ms / 1000 - time.time()

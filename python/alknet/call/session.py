@@ -25,6 +25,7 @@ from alknet._core.envelope import (
     Encoder,
     LinkPing,
 )
+from alknet.call.access_log import open_access_log
 from alknet.call.deadlines import Deadlines
 from alknet.call.payload import encode
 from alknet.call.pending import Pending
@@ -102,6 +103,8 @@ class Session:
         self._decoder = Decoder(
             link.format, framed=link.framed, frame_bytes=limits.frame_bytes, depth=limits.depth
         )
+        # Where each call of the peer's is logged, if anywhere.
+        self.access_log = open_access_log(self.peer)
         self._dispatcher = dispatcher
         self._pending: dict[str, Pending] = {}
         self._last_id = 0
@@ -118,8 +121,22 @@ class Session:
         self._ended = trio.Event()
 
     def __repr__(self) -> str:
-        who = self.identity.id if self.identity else "somebody"
-        return f"<Session with {who} at {self.link.peer_address}>"
+        return f"<Session with {self.peer} at {self.link.peer_address}>"
+
+    @property
+    def peer(self) -> str:
+        """What the peer is called: its identity's id, or its address if it has none."""
+        return self.link.peer_address if self.identity is None else self.identity.id
+
+    @property
+    def asked(self) -> int:
+        """How many calls of ours the peer has not answered yet."""
+        return len(self._pending)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much is queued that the link has not taken yet."""
+        return self.encoder.pending + sum(map(len, self._unsent))
 
     # Running.
 
@@ -335,7 +352,13 @@ class Session:
                 details = encode(error.details, self.format)
             except Exception as fault:
                 # Whatever is wrong with them, the error itself must get through.
-                log.error("error details lost", code=error.code, cause=traced(fault))
+                log.error(
+                    "error details lost",
+                    request_id=request_id,
+                    peer=self.peer,
+                    code=error.code,
+                    cause=traced(fault),
+                )
         self.fail(request_id, error.code, error.message, error.retryable, details)
 
     def _queue(self) -> None:
