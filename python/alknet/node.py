@@ -51,6 +51,7 @@ class Node:
         self._links: trio.Nursery | None = None
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
+        self._draining = trio.CancelScope()
         self._host = Host(self.dispatcher, vault, self._section)
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._supervisor = Supervisor(self._actors(services))
@@ -101,6 +102,7 @@ class Node:
     def hurry(self) -> None:
         """Let a node that stops, now or later, wait for nothing: what is not done is cancelled."""
         self._supervisor.hurry()
+        self._draining.cancel(reason="the node stops at once")
 
     async def _work(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._working:
@@ -180,7 +182,12 @@ class Node:
         drain = self.settings.node.drain
         log.info("stopping", drain=drain)
         self._listening.cancel()
+        self.dispatcher.is_stopping = True
+        self._draining.deadline = trio.current_time() + drain
         await self._supervisor.stop(drain)
+        with self._draining:
+            for session in list(self._sessions):
+                await session.answered()
         with trio.move_on_after(_CLOSING_SECONDS):
             for session in list(self._sessions):
                 await session.flushed()

@@ -69,6 +69,7 @@ class Running:
     def __init__(self, process):
         self.process = process
         self._unread = b""
+        self._logged = b""
 
     async def line(self):
         """Return the next line of stdout, "" at its end."""
@@ -81,6 +82,14 @@ class Running:
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
 
+    async def logs(self, event):
+        """Return when *event* has been logged."""
+        with trio.fail_after(SECONDS):
+            while f'"event": "{event}"'.encode() not in self._logged:
+                data = await self.process.stderr.receive_some()
+                assert data, f"it ended without a log of {event!r}"
+                self._logged += data
+
     async def end(self, number=None):
         """Send a signal, if one is given, and return how the command ends."""
         if number is not None:
@@ -89,7 +98,7 @@ class Running:
             stdout = b"".join([chunk async for chunk in self.process.stdout])
             stderr = b"".join([chunk async for chunk in self.process.stderr])
             code = await self.process.wait()
-        return Outcome(code, (self._unread + stdout).decode(), stderr.decode())
+        return Outcome(code, (self._unread + stdout).decode(), (self._logged + stderr).decode())
 
 
 @asynccontextmanager

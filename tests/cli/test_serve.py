@@ -11,14 +11,16 @@ import trio
 from alknet import connect
 from alknet.cli.identity import read_key
 from alknet.errors import CallError, Unreachable
-from alknet.keys import Keyring, ssh_fingerprint
+from alknet.keys import Keyring, ssh_fingerprint, ssh_public_line
 from alknet.protocol.directory import Ping
 
-from ..people import PHRASE, node_key
+from ..echo import Echo
+from ..people import PHRASE, WORKER_KEY, node_key
 from .command import alknet, running
 from .typist import typist
 
 FINGERPRINT = ssh_fingerprint(node_key(Keyring.from_mnemonic(PHRASE)))
+KEY_LINE = ssh_public_line(WORKER_KEY.public_key)
 OTHERS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 
 
@@ -280,6 +282,46 @@ async def test_a_signal_lets_nobody_in_any_more(stack):
                 pass
 
     assert done.code == 0
+
+
+@pytest.fixture
+async def holding(stack):
+    """A node that stops in an hour at most, with a call in flight that nobody answers."""
+    path = stack / "stack.toml"
+    worker = f'[[auth.peers]]\nname = "worker-1"\nscopes = ["*"]\nkeys = ["{KEY_LINE}"]\n'
+    path.write_text(path.read_text().replace("drain = 5.0", "drain = 3600") + worker)
+    echo = Echo()
+    async with running("serve", *config(stack), "--locked") as node:
+        url = (await node.line()).removeprefix("ready ")
+        async with (
+            connect(url, identity=WORKER_KEY, services=[echo]),
+            running("call", "/worker-1/echo/hold", "--node", url, cwd=stack) as call,
+        ):
+            await echo.has_begun()
+            node.process.send_signal(signal.SIGTERM)
+            await node.logs("stopping")
+            yield node, call, echo
+
+
+async def test_a_call_in_flight_is_finished_first(holding):
+    node, call, echo = holding
+    echo.let_go.set()
+
+    assert await call.end() == (0, '"held"\n', "")
+    assert (await node.end()).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_waits_for_nothing(holding, number):
+    node, call, _ = holding
+
+    stopped = await node.end(number)
+    called = await call.end()
+
+    assert stopped.code == 1
+    assert stopped.stderr.endswith("alknet: a second signal came: calls in flight were cancelled\n")
+    assert called.code == 3
+    assert called.stderr.endswith(" was closed\n")
 
 
 async def test_nobody_needs_to_read_the_ready_line(stack):

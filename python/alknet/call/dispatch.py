@@ -32,6 +32,7 @@ from alknet.errors import (
     InvalidInput,
     RateLimited,
     Unauthenticated,
+    Unavailable,
     traced,
 )
 from alknet.identity import Identity
@@ -106,6 +107,8 @@ class Dispatcher(Home):
             if identity is None:
                 # Passed on without a name, it would count as a wish of this node's own.
                 raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
+            if self.is_stopping:
+                raise Unavailable("this node is stopping and passes no more calls on")
             self._check_room(session)
             target = self.peers.route(node)
             is_stream = self.peers.kind(target, name) in STREAMING

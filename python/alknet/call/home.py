@@ -16,7 +16,7 @@ class Home(ABC):
 
     `name` is what this node is called in paths, beside `head`, and `itself` the identity that it
     calls with on its own behalf: it may do what it likes with itself. `ownership` answers who may
-    do what with which resource.
+    do what with which resource. A node that `is_stopping` passes no more calls on.
     """
 
     def __init__(self, registry: Registry, name: str = HERE) -> None:
@@ -25,6 +25,7 @@ class Home(ABC):
         self.itself = Identity(name, frozenset({"*"}))
         self.peers = Peers()
         self.ownership: Ownership = ListedResources()
+        self.is_stopping = False
 
     def is_here(self, node: str) -> bool:
         """Whether *node* in a path means this node."""

@@ -179,6 +179,11 @@ class Session:
         while (self.encoder.pending or self._unsent or self._is_sending) and not self.is_closed:
             await self._sent.park()
 
+    async def answered(self) -> None:
+        """Return when the peer waits for no answer of ours."""
+        while self.inbound:
+            await self._sent.park()
+
     async def _read(self) -> None:
         link, feed = self.link, self._decoder.feed
         try:
@@ -427,6 +432,7 @@ class Session:
         answering = self.inbound.pop(request_id, None)
         if answering is not None:
             answering.cancel()
+            self._sent.unpark_all()
             return
         pending = self._pending.pop(request_id, None)
         if pending is not None:
