@@ -56,7 +56,10 @@ class Node:
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._supervisor = Supervisor(self._actors(services))
         for actor in self._supervisor.actors:
-            self.dispatcher.registry.add(actor.entries())
+            try:
+                self.dispatcher.registry.add(actor.entries())
+            except ValueError as error:
+                raise SettingsError(f"the service {actor.name!r} cannot be run: {error}") from None
 
     @property
     def name(self) -> str:
@@ -74,8 +77,13 @@ class Node:
         return [actor.name for actor in self._supervisor.actors]
 
     def _actors(self, services: Iterable[Service]) -> list[Actor]:
-        known = available()
-        built = [known[name].create(self._host) for name in ("services", *self.settings.services)]
+        known, built = available(), []
+        for name in ("services", *self.settings.services):
+            if name not in known:
+                raise SettingsError(
+                    f"there is no service {name!r}; there are {', '.join(map(repr, sorted(known)))}"
+                )
+            built.append(known[name].create(self._host))
         return [Actor(service) for service in (*built, *services)]
 
     def _section(self, namespace: str) -> Any:

@@ -19,9 +19,19 @@ import msgspec
 from alknet.errors import AlknetError, SettingsError
 from alknet.wire.limits import Limits
 
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+_FINGERPRINT: Final = r"^SHA256:[A-Za-z0-9+/]{43}$"
+_URL: Final = r"^(ws|wss|tcp)://[^/]+$"
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+Name = Annotated[str, msgspec.Meta(pattern=_NAME)]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=_FINGERPRINT)]
+Url = Annotated[str, msgspec.Meta(pattern=_URL)]
+# What the patterns ask for, in words; a value that is meant to be one of these is no secret.
+_IN_WORDS: Final = {
+    _NAME: "should be up to 63 letters, digits, '.', '_' and '-', and begin with one of the first",
+    _FINGERPRINT: "should read SHA256: and 43 characters, as `alknet status` prints it",
+    _URL: "should read ws://host:port, wss:// or tcp://",
+}
 S = TypeVar("S")
 
 
@@ -35,7 +45,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: Name = "head"
-    listen: tuple[str, ...] = ()
+    listen: tuple[Url, ...] = ()
     drain: Seconds = 5.0
     identity: Fingerprint | None = None
 
@@ -130,6 +140,9 @@ class _Reader:
             return msgspec.convert(table, shape or _NoSettings)
         except msgspec.ValidationError as error:
             keys, problem = _explain(name, str(error), shape)
+            words = _IN_WORDS.get(problem.removeprefix(_MATCHING).removesuffix("'"))
+            if words is not None:
+                problem = f"{_value(table, keys[1:])!r} {words}"
             raise self.error(keys, problem) from None
         except AlknetError as error:
             raise self.error((name,), str(error)) from None
@@ -139,6 +152,7 @@ class _Reader:
         return SettingsError(f"{self._path}:{line}: {_spell(keys)}: {problem}")
 
 
+_MATCHING: Final = "expected `str` matching regex '"
 _WHERE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
 _FIELD: Final = re.compile(r"(?P<kind>unknown|required) field `(?P<name>[^`]*)`")
@@ -173,8 +187,14 @@ def _field_names(shape: Any) -> Iterator[str]:
             yield from _field_names(inner)
 
 
+def _value(table: Any, keys: tuple[str | int, ...]) -> Any:
+    for key in keys:
+        table = table[key]
+    return table
+
+
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean `{near[0]}`?"
     return f"; there are {', '.join(f'`{each}`' for each in known)}" if known else ""

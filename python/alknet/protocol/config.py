@@ -1,9 +1,12 @@
 """What one may ask of the keeper of policies."""
 
-from typing import Annotated, Literal
+import ipaddress
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
 
+from alknet.errors import InvalidInput
 from alknet.protocol.request import Request, operation
 
 Action = Literal["allow", "deny"]
@@ -22,6 +25,11 @@ class ForwardingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action
     principals: tuple[str, ...] = ()
     transports: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        problem = _problem(self.target)
+        if problem is not None:
+            raise InvalidInput(f"the target {self.target!r} {problem}")
 
 
 class ForwardingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,3 +72,27 @@ class ReloadRateLimits(Request[RateLimits], frozen=True):
     """Put `limits` in force, or what stack.toml says now if none are given; return them."""
 
     limits: RateLimits | None = None
+
+
+_LAST_PORT: Final = 65535
+_TARGET: Final = re.compile(r"^(?P<host>\[[^\]]+\](?:/\d+)?|[^:\[\]]+):(?P<port>\*|\d+(?:-\d+)?)$")
+_HOST: Final = re.compile(r"^[A-Za-z0-9._-]*\*?[A-Za-z0-9._-]*$")
+
+
+def _problem(target: str) -> str | None:
+    found = _TARGET.match(target)
+    if found is None:
+        return "should read host:port, as in 'db.internal:5432', '10.0.0.0/8:*' or '*:8000-8999'"
+    host = found["host"].strip("[]")
+    if "/" in host or found["host"].startswith("["):
+        try:
+            ipaddress.ip_network(host.replace("]", ""))
+        except ValueError as error:
+            return f"has a bad block of addresses: {error}"
+    elif not _HOST.match(host):
+        return "has a bad host name; one '*' may stand for any part of it"
+    if found["port"] != "*":
+        first, _, last = found["port"].partition("-")
+        if not 1 <= int(first) <= int(last or first) <= _LAST_PORT:
+            return f"has ports out of order or above {_LAST_PORT}"
+    return None

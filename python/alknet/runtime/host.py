@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alknet.call.home import Home
+from alknet.errors import InvalidInput, SettingsError
 from alknet.runtime.vault import Vault
 
 
@@ -18,6 +19,17 @@ class Host:
         self.home = home
         self.vault = vault
         self.section = section
+
+    def reread(self, namespace: str) -> Any:
+        """Return that table of stack.toml as it is now, for an operation that puts it in force.
+
+        Raises:
+            InvalidInput: the file has a fault, which is for the caller to mend; it says where.
+        """
+        try:
+            return self.section(namespace)
+        except SettingsError as error:
+            raise InvalidInput(str(error)) from None
 
     @property
     def name(self) -> str:

@@ -1,12 +1,9 @@
 """ConfigService: the policies in force, and their replacement, all or nothing."""
 
-import ipaddress
-import re
 from typing import Any, Self
 
 import msgspec
 
-from alknet.errors import InvalidInput
 from alknet.protocol.config import (
     ForwardingPolicy,
     GetForwardingPolicy,
@@ -18,17 +15,12 @@ from alknet.protocol.config import (
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
 
-_LAST_PORT = 65535
-
 
 class ConfigSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [config] of stack.toml."""
 
     forwarding: ForwardingPolicy = ForwardingPolicy()
     rate_limits: RateLimits = RateLimits()
-
-    def __post_init__(self) -> None:
-        check_policy(self.forwarding)
 
 
 class ConfigService(Service, namespace="config"):
@@ -58,7 +50,6 @@ class ConfigService(Service, namespace="config"):
         policy = request.policy
         if policy is None:
             policy = self._reread().forwarding
-        check_policy(policy)
         self._forwarding = policy
         return policy
 
@@ -69,44 +60,6 @@ class ConfigService(Service, namespace="config"):
         return self._rate_limits
 
     def _reread(self) -> ConfigSettings:
-        settings: Any = self._host.section(self.namespace)
+        settings: Any = self._host.reread(self.namespace)
         assert isinstance(settings, ConfigSettings)
         return settings
-
-
-_TARGET = re.compile(r"^(?P<host>\[[^\]]+\](?:/\d+)?|[^:\[\]]+):(?P<port>\*|\d+(?:-\d+)?)$")
-_HOST = re.compile(r"^[A-Za-z0-9._-]*\*?[A-Za-z0-9._-]*$")
-
-
-def check_policy(policy: ForwardingPolicy) -> None:
-    """Refuse a policy with a target that could not be matched against.
-
-    Raises:
-        InvalidInput: the number of the rule, counted from 1, and what is wrong with its target.
-    """
-    for number, rule in enumerate(policy.rules, start=1):
-        problem = _problem(rule.target)
-        if problem is not None:
-            raise InvalidInput(
-                f"forwarding rule {number}: the target {rule.target!r} {problem}",
-                details={"field": f"rules[{number - 1}].target"},
-            )
-
-
-def _problem(target: str) -> str | None:
-    found = _TARGET.match(target)
-    if found is None:
-        return "should read host:port, as in 'db.internal:5432', '10.0.0.0/8:*' or '*:8000-8999'"
-    host = found["host"].strip("[]")
-    if "/" in host or found["host"].startswith("["):
-        try:
-            ipaddress.ip_network(host.replace("]", ""))
-        except ValueError as error:
-            return f"has a bad block of addresses: {error}"
-    elif not _HOST.match(host):
-        return "has a bad host name; one '*' may stand for any part of it"
-    if found["port"] != "*":
-        first, _, last = found["port"].partition("-")
-        if not 1 <= int(first) <= int(last or first) <= _LAST_PORT:
-            return f"has ports out of order or above {_LAST_PORT}"
-    return None

@@ -1,7 +1,10 @@
 """Every limit of the wire, with its unit and its reason."""
 
+from typing import Annotated
+
 import msgspec
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -16,11 +19,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `handshake_seconds`: from the connection to the proof of who it is.
     """
 
-    frame_bytes: int = 16 * MIB
-    depth: int = 64
-    calls_in_flight: int = 1024
-    unsent_bytes: int = 64 * MIB
-    handshake_seconds: float = 10.0
+    frame_bytes: Count = 16 * MIB
+    depth: Count = 64
+    calls_in_flight: Count = 1024
+    unsent_bytes: Count = 64 * MIB
+    handshake_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
 
 
 DEFAULT_LIMITS = Limits()

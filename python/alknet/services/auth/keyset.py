@@ -3,18 +3,16 @@
 import hashlib
 import re
 import time
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from alknet.errors import BadKey, SettingsError
+from alknet.errors import InvalidInput
 from alknet.identity import Identity
 from alknet.keys import parse_ssh_public_line
 
 _RAW_KEY = re.compile(r"^ed25519:(?P<hex>[0-9a-fA-F]{64})$")
-_HASH = re.compile(r"^sha256:[0-9a-f]{64}$")
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
@@ -33,62 +31,88 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str = ""
     enabled: bool = True
 
+    def __post_init__(self) -> None:
+        self.public_keys()
+
+    def public_keys(self) -> list[bytes]:
+        """Return the keys as they are used, 32 raw bytes each.
+
+        Raises:
+            BadKey: one cannot be read.
+        """
+        return [_read_key(text) for text in self.keys]
+
+    def credentials(self) -> tuple[str, list[bytes]]:
+        """Return what it lists, and the word for that."""
+        return "key", self.public_keys()
+
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One [[auth.tokens]]: an API key, kept as `sha256:` and the hash of the whole token."""
 
     name: Name
-    hash: str
+    hash: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
     tenant: str = ""
     expires: datetime | None = None
     enabled: bool = True
 
+    def credentials(self) -> tuple[str, list[bytes]]:
+        """Return what it lists, and the word for that."""
+        return "token", [self.digest]
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the whole token."""
+        return bytes.fromhex(self.hash.removeprefix("sha256:"))
+
 
 class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [auth] of stack.toml."""
+    """The table [auth] of stack.toml.
+
+    A name belongs to one peer or token, and a key or a token to one of them.
+    """
 
     peers: tuple[Peer, ...] = ()
     tokens: tuple[Token, ...] = ()
-    token_window: float = 300.0
+    token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+
+    def __post_init__(self) -> None:
+        names: set[str] = set()
+        owners: dict[bytes, str] = {}
+        listed: list[Peer | Token] = [*self.peers, *self.tokens]
+        for each in listed:
+            if each.name in names:
+                raise InvalidInput(f"{each.name!r} is named twice: give every one its own name")
+            names.add(each.name)
+            what, credentials = each.credentials()
+            for credential in credentials:
+                owner = owners.setdefault(credential, each.name)
+                if owner != each.name:
+                    raise InvalidInput(
+                        f"{each.name!r} lists a {what} that is also {owner!r}'s: "
+                        f"give every one its own"
+                    )
 
 
 class KeySet:
-    """Credentials by what is presented; a peer that is not enabled is not in it.
-
-    Raises:
-        SettingsError: a key cannot be read, or is listed for two peers.
-    """
+    """Credentials by what is presented; what is not enabled is not in it."""
 
     def __init__(self, settings: AuthSettings) -> None:
         self.keys: dict[bytes, Identity] = {}
         self._tokens: dict[bytes, tuple[Identity, float]] = {}
         # The key id of a signed token may be either hash of the key: both are in use.
         self.key_ids: dict[bytes, bytes] = {}
-        names: set[str] = set()
         for peer in settings.peers:
-            self._claim(names, peer.name)
             identity = Identity(peer.name, peer.scopes, peer.resources, peer.tenant)
-            for key in _read_keys(peer):
-                if key in self.keys:
-                    raise SettingsError(
-                        f"[[auth.peers]] {peer.name!r} lists a key that is also "
-                        f"{self.keys[key].id!r}'s: give every peer keys of its own"
-                    )
-                if peer.enabled:
-                    self._add_key(key, identity)
+            for key in peer.public_keys() if peer.enabled else ():
+                self._add_key(key, identity)
         for token in settings.tokens:
-            self._claim(names, token.name)
-            if not _HASH.match(token.hash):
-                raise SettingsError(
-                    f"[[auth.tokens]] {token.name!r}: `hash` should read sha256: and 64 hex digits"
-                )
             if token.enabled:
                 expires = token.expires.timestamp() if token.expires else float("inf")
-                digest = bytes.fromhex(token.hash.removeprefix("sha256:"))
                 identity = Identity(token.name, token.scopes, token.resources, token.tenant)
-                self._tokens[digest] = (identity, expires)
+                self._tokens[token.digest] = (identity, expires)
 
     def find_token(self, token: str) -> Identity | None:
         """Return whose API key *token* is, or None if it is nobody's or has expired.
@@ -112,20 +136,7 @@ class KeySet:
         self.key_ids[hashlib.sha256(key).digest()] = key
         self.key_ids[hashlib.sha256(blob).digest()] = key
 
-    @staticmethod
-    def _claim(names: set[str], name: str) -> None:
-        if name in names:
-            raise SettingsError(f"[auth] names {name!r} twice: a name belongs to one peer or token")
-        names.add(name)
 
-
-def _read_keys(peer: Peer) -> Iterable[bytes]:
-    for text in peer.keys:
-        raw = _RAW_KEY.match(text)
-        if raw:
-            yield bytes.fromhex(raw["hex"])
-            continue
-        try:
-            yield parse_ssh_public_line(text)[0]
-        except BadKey as error:
-            raise SettingsError(f"[[auth.peers]] {peer.name!r}: {error}") from None
+def _read_key(text: str) -> bytes:
+    raw = _RAW_KEY.match(text)
+    return bytes.fromhex(raw["hex"]) if raw else parse_ssh_public_line(text)[0]

@@ -57,7 +57,7 @@ class AuthService(Service, namespace="auth"):
 
     @handler
     async def reload(self, _: ReloadKeys) -> KeyCount:
-        self._keys = KeySet(self._host.section(self.namespace))
+        self._keys = KeySet(self._host.reread(self.namespace))
         return KeyCount(peers=len(self._keys.keys), tokens=self._keys.token_count)
 
     @handler(concurrent=True)
