@@ -2,8 +2,8 @@
 //!
 //! The associated data is exactly what the caller gives, and nothing is mixed in: whoever has the
 //! key opens `data` with any AES-256-GCM. What the other fields say is bound all the same: another
-//! `key_version` is another key, another `iv` does not open, and the salt is for telling two
-//! formats apart and enters no computation.
+//! `key_version` is another key, another `iv` does not open, and the salt, whose length tells two
+//! formats apart, enters no computation. That is why only the nonce is asked from the system anew.
 
 use std::sync::Arc;
 
@@ -22,8 +22,6 @@ use crate::secret::{Secret, Wiped};
 /// The first key version that the vault seals with.
 pub const FIRST_KEY_VERSION: u32 = 2;
 
-const RANDOM_BYTES: usize = SALT_BYTES + NONCE_BYTES;
-
 impl Keyring {
     /// Seal *plaintext* under the key of `key_version`, bound to `associated_data`.
     ///
@@ -37,9 +35,10 @@ impl Keyring {
     ) -> Result<EncryptedData, Error> {
         let cipher = self.cipher(key_version)?;
         self.seals.add(key_version, 1)?;
-        let mut random = [0; RANDOM_BYTES];
-        random::fill(&mut random)?;
-        seal_with(&cipher, &random, plaintext, key_version, associated_data)
+        let mut iv = [0; NONCE_BYTES];
+        random::fill(&mut iv)?;
+        let salt = random::may_repeat()?;
+        seal_with(&cipher, salt, iv, plaintext, key_version, associated_data)
     }
 
     /// Seal each of *plaintexts*; randomness and the key are fetched once for all.
@@ -54,13 +53,14 @@ impl Keyring {
     ) -> Result<Vec<EncryptedData>, Error> {
         let cipher = self.cipher(key_version)?;
         self.seals.add(key_version, plaintexts.len() as u64)?;
-        let mut random = vec![0; RANDOM_BYTES * plaintexts.len()];
+        let mut random = vec![0; NONCE_BYTES * plaintexts.len()];
         random::fill(&mut random)?;
-        let (draws, _) = random.as_chunks::<RANDOM_BYTES>();
+        let (nonces, _) = random.as_chunks::<NONCE_BYTES>();
         plaintexts
-            .zip(draws)
-            .map(|(plaintext, random)| {
-                seal_with(&cipher, random, plaintext, key_version, associated_data)
+            .zip(nonces)
+            .map(|(plaintext, iv)| {
+                let salt = random::may_repeat()?;
+                seal_with(&cipher, salt, *iv, plaintext, key_version, associated_data)
             })
             .collect()
     }
@@ -148,15 +148,12 @@ pub fn encryption_path(key_version: u32) -> Result<DerivationPath, Error> {
 
 fn seal_with(
     cipher: &Cipher,
-    random: &[u8; RANDOM_BYTES],
+    salt: [u8; SALT_BYTES],
+    iv: [u8; NONCE_BYTES],
     plaintext: &[u8],
     key_version: u32,
     associated_data: &[u8],
 ) -> Result<EncryptedData, Error> {
-    let mut salt = [0; SALT_BYTES];
-    let mut iv = [0; NONCE_BYTES];
-    salt.copy_from_slice(&random[..SALT_BYTES]);
-    iv.copy_from_slice(&random[SALT_BYTES..]);
     scratch::with_bytes(plaintext.len().saturating_add(TAG_BYTES), |buffer| {
         let (body, end) = buffer.split_at_mut(plaintext.len());
         body.copy_from_slice(plaintext);

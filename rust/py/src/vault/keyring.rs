@@ -149,7 +149,7 @@ impl Keyring {
 
     /// Seal *plaintext* (AES-256-GCM) under the key of *key_version*, bound to *associated_data*.
     ///
-    /// Text is sealed as UTF-8. Salt and nonce come from the system's randomness at each call. From
+    /// Text is sealed as UTF-8. The nonce is asked from the system's randomness at each call. From
     /// 512 KiB on, other threads run meanwhile.
     ///
     /// Raises:
