@@ -14,7 +14,7 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
         for chunk in chunks {
             any |= u8x16::new(*chunk);
         }
-        any.move_mask() == 0
+        any.to_bitmask() == 0
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH == 0
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {

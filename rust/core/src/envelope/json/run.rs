@@ -1,34 +1,49 @@
 //! How far a run of plain string bytes goes: the loop in which most of the time is spent.
 //!
 //! Sixteen bytes at a time in a vector register, and the tail eight at a time in a plain word.
+//! (Thirty-two at a time was tried and is slower: most strings of a header are short.)
 
-use wide::u8x16;
+use wide::i8x16;
 
-/// The first position from *at* on that holds `"`, `\` or a control character, or the end.
-///
-/// Sets `beyond_ascii` if a byte above 0x7f may have been passed (it may be set for one that stands
-/// a little further on): only then need anybody look whether the input is UTF-8.
+/// The first position from *at* on that holds `"`, `\`, a control character or a byte above 0x7f, or
+/// the end.
 #[inline(always)]
-pub(super) fn plain_run(bytes: &[u8], mut at: usize, beyond_ascii: &mut bool) -> usize {
+pub(super) fn ascii_run(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let (special, high) = wide_marks(*chunk);
-        *beyond_ascii |= high;
-        if special != 0 {
-            return at + special.trailing_zeros() as usize;
+        let marks = wide_marks(*chunk);
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize;
         }
         at += 16;
     }
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);
-        *beyond_ascii |= word & HIGH != 0;
-        let special = marks(word);
-        if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
+        let marks = marks(word) | (word & HIGH);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
     while let Some(&byte) = bytes.get(at) {
-        *beyond_ascii |= byte >= 0x80;
+        if !(0x20..0x80).contains(&byte) || byte == b'"' || byte == b'\\' {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// As `ascii_run`, but bytes above 0x7f are plain too.
+#[inline]
+pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = marks(u64::from_le_bytes(*chunk));
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
         if byte < 0x20 || byte == b'"' || byte == b'\\' {
             break;
         }
@@ -37,24 +52,21 @@ pub(super) fn plain_run(bytes: &[u8], mut at: usize, beyond_ascii: &mut bool) ->
     at
 }
 
-/// One bit for each of sixteen bytes that ends a run, and whether any byte is above 0x7f.
+/// One bit for each of sixteen bytes that ends an ASCII run.
 #[inline(always)]
-fn wide_marks(chunk: [u8; 16]) -> (u32, bool) {
-    let bytes = u8x16::new(chunk);
-    let last_control = u8x16::splat(0x1f);
-    let control = bytes.max(last_control).cmp_eq(last_control);
-    let quote = bytes.cmp_eq(u8x16::splat(b'"'));
-    let backslash = bytes.cmp_eq(u8x16::splat(b'\\'));
-    (
-        (control | quote | backslash).move_mask().cast_unsigned(),
-        bytes.move_mask() != 0,
-    )
+fn wide_marks(chunk: [u8; 16]) -> u32 {
+    let bytes = i8x16::new(chunk.map(u8::cast_signed));
+    // Seen as signed, control characters and bytes above 0x7f are what is less than a space.
+    let outside = bytes.simd_lt(i8x16::splat(0x20));
+    let quote = bytes.simd_eq(i8x16::splat(0x22));
+    let backslash = bytes.simd_eq(i8x16::splat(0x5c));
+    (outside | quote | backslash).to_bitmask()
 }
 
 const LANES: u64 = u64::MAX / 0xff;
 const HIGH: u64 = LANES * 0x80;
 
-/// The high bit of each of eight bytes that ends a run.
+/// The high bit of each of eight bytes that is `"`, `\` or a control character.
 ///
 /// The lowest mark is always right; a borrow may set a false one above it (the classic way to find
 /// a zero byte in a word).
@@ -66,4 +78,29 @@ fn marks(word: u64) -> u64 {
     let quote = quote.wrapping_sub(LANES) & !quote;
     let backslash = backslash.wrapping_sub(LANES) & !backslash;
     (control | quote | backslash) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ascii_run, plain_run};
+
+    #[test]
+    fn a_run_ends_at_each_byte_that_is_not_plain_wherever_it_stands() {
+        for length in 0..70 {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(ascii_run(&bytes, 0), length);
+            assert_eq!(plain_run(&bytes, 0), length);
+            for at in 0..length {
+                for byte in 0..=255_u8 {
+                    bytes[at] = byte;
+                    let ends = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    let plain = if ends { at } else { length };
+                    let ascii = if ends || byte >= 0x80 { at } else { length };
+                    assert_eq!(plain_run(&bytes, 0), plain, "{byte:#x} at {at} of {length}");
+                    assert_eq!(ascii_run(&bytes, 0), ascii, "{byte:#x} at {at} of {length}");
+                }
+                bytes[at] = b'z';
+            }
+        }
+    }
 }

@@ -4,34 +4,44 @@ use super::super::malformed::Malformed;
 use super::super::reader::Read;
 use super::super::text::Text;
 use super::Scanner;
-use super::run::plain_run;
+use super::run::{ascii_run, plain_run};
 
 impl<'a> Scanner<'a> {
     /// Read a string whose opening quote stands here.
     #[inline(always)]
     pub(crate) fn quoted(&mut self) -> Read<Text<'a>> {
         let start = self.at + 1;
-        self.at = plain_run(self.bytes, start, &mut self.beyond_ascii);
+        self.at = ascii_run(self.bytes, start);
         if self.bytes.get(self.at) == Some(&b'"') {
             return self.close(start).map(Text::plain_of);
         }
         self.quoted_slowly(start)
     }
 
-    /// The rest of a string in which something other than plain text was found.
-    #[cold]
+    /// The rest of a string in which something other than plain ASCII was found.
+    #[inline(never)]
     fn quoted_slowly(&mut self, start: usize) -> Read<Text<'a>> {
+        let mut escaped = false;
         loop {
             match self.bytes.get(self.at) {
-                Some(b'"') => return self.close(start).map(Text::escaped_of),
-                Some(b'\\') => self.escape()?,
+                Some(b'"') if escaped => return self.close(start).map(Text::escaped_of),
+                Some(b'"') => return self.close(start).map(Text::plain_of),
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(0x80..) => self.beyond_ascii = true,
                 Some(control) => {
                     let reason = format!("control character 0x{control:02x} inside a string");
                     return Err(Malformed::new(self.at, reason));
                 }
                 None => return Err(Malformed::new(self.at, "the input ends inside a string")),
             }
-            self.at = plain_run(self.bytes, self.at, &mut self.beyond_ascii);
+            self.at = if self.beyond_ascii {
+                plain_run(self.bytes, self.at)
+            } else {
+                ascii_run(self.bytes, self.at)
+            };
         }
     }
 
@@ -165,7 +175,7 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut from = 0;
     loop {
-        let at = plain_run(text, from, &mut false);
+        let at = plain_run(text, from);
         out.extend_from_slice(&text[from..at]);
         let Some(&byte) = text.get(at) else { break };
         match byte {
