@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT = 30.0
 
 # The caller's own clock decides whether it was a timeout or the end of a scope of the caller's; the
 # far end's only sees to it that nothing goes on in vain, so it may be that much later.
-_GRACE_MS = 5
+GRACE_MS = 5
 # A deadline that no clock reaches can still be written: thirty thousand years.
 _LONGEST_SECONDS = 1e12
 
@@ -354,7 +354,7 @@ def wire_deadline(deadline: float) -> int | None:
     if deadline == math.inf:
         return None
     left = deadline - trio.current_time()
-    at = time.time() * 1000 + _GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
+    at = time.time() * 1000 + GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
     return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
 
 
