@@ -12,9 +12,10 @@ from alknet.call.home import Home
 from alknet.call.invocation import Entry, Invocation, departed
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
+from alknet.call.remote import GRACE_MS
 from alknet.call.session import Session
 from alknet.call.wakeup import Wakeup
-from alknet.errors import Aborted, CallError, Internal, InvalidInput
+from alknet.errors import Aborted, CallError, DeadlineExceeded, Internal, InvalidInput
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -98,7 +99,9 @@ class RemoteInvocation(Invocation):
             self.session.refuse(self._event.id, known)
 
     def cancel(self) -> None:
-        self._end(Aborted.code)
+        # A caller whose time is up says so a moment before our own clock would.
+        is_late = self.deadline - trio.current_time() <= GRACE_MS / 1000
+        self._end(DeadlineExceeded.code if is_late else Aborted.code)
         super().cancel()
 
     def _end(self, code: str | None = None) -> bool:

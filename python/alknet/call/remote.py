@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT = 30.0
 
 # The caller's own clock decides whether it was a timeout or the end of a scope of the caller's; the
 # far end's only sees to it that nothing goes on in vain, so it may be that much later.
-_GRACE_MS = 5
+GRACE_MS = 5
 # A deadline that no clock reaches can still be written: thirty thousand years.
 _LONGEST_SECONDS = 1e12
 
@@ -204,7 +204,7 @@ class RemoteClient(Client):
             await session.room()
             call = RemoteUpload(session, path, typed.output, self._timeout)
             raw = encode(request, session.format)
-            call.request_id = session.ask(path, raw, call, **_traced(span), **self._fields)
+            call.request_id = session.ask(path, raw, call, **self._with(span))
             session.deadlines.add(call.due, call)
             reply: Reply = await pour(items, call.sink, call.wait)
         return reply
@@ -282,8 +282,7 @@ class RemoteClient(Client):
             call,
             deadline_ms=wire_deadline(min(deadline, callers)),
             window=window,
-            traceparent=None if span is None else span.traceparent,
-            **self._fields,
+            **(self._fields if span is None else self._with(span)),
         )
         if deadline < callers:
             session.deadlines.add(deadline, call)
@@ -312,9 +311,10 @@ class RemoteClient(Client):
         self, session: Session, path: str, raw: bytes, pending: PendingStream, items: Items[Any]
     ) -> str:
         """Ask for a stream; return the request's id."""
-        fields = {**_traced(pending.span), **self._fields}
         try:
-            request_id = session.ask(path, raw, pending, window=items.window, **fields)
+            request_id = session.ask(
+                path, raw, pending, window=items.window, **self._with(pending.span)
+            )
         except BaseException as error:
             pending.end(code_of(error))
             raise
@@ -328,6 +328,12 @@ class RemoteClient(Client):
             return None
         parent = None if self._parent is None else self._parent.traceparent
         return trace.made(path.removeprefix(f"/{HERE}/"), "client", parent)
+
+    def _with(self, span: Span | None) -> dict[str, Any]:
+        """Return the fields that every request of this client has, and those of *span*."""
+        if span is None:
+            return self._fields
+        return {**self._fields, "traceparent": span.traceparent}
 
     def attach(self, session: Session) -> None:
         """Make calls over *session* from now on, and let those go on that wait for a link."""
@@ -345,16 +351,12 @@ class RemoteClient(Client):
         return self.session
 
 
-def _traced(span: Span | None) -> dict[str, str]:
-    return {} if span is None else {"traceparent": span.traceparent}
-
-
 def wire_deadline(deadline: float) -> int | None:
     """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
     if deadline == math.inf:
         return None
     left = deadline - trio.current_time()
-    at = time.time() * 1000 + _GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
+    at = time.time() * 1000 + GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
     return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
 
 

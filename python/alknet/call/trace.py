@@ -74,6 +74,8 @@ class Span:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make calls from within the block, and from tasks that it starts, belong to this one."""
+        global is_live
+        is_live = True
         token = _ambient.set(self.traceparent)
         try:
             yield
@@ -98,7 +100,7 @@ class Tracer(Protocol):
         ...
 
 
-# Whether there is a tracer, or has been a call with a trace: until then nobody need look for one.
+# Whether there is a tracer, or a call with a trace has been: until then nobody need look for one.
 is_live = False
 _tracer: Tracer | None = None
 
@@ -115,18 +117,17 @@ def served(name: str, received: str | None, about: Mapping[str, str]) -> Span | 
 
     *received* is the traceparent that came with it; one that is malformed counts as none.
     """
-    global is_live
     parent = parse(received)
     if _tracer is not None:
         return _tracer.begin(name, "server", parent, about)
-    if parent is None:
-        return None
-    is_live = True
-    return Span(parent)
+    return None if parent is None else Span(parent)
 
 
 def relayed(name: str, received: str | None, about: Mapping[str, str]) -> Span | None:
-    """Return the span of a call that is passed on; its traceparent goes on unchanged."""
+    """Return the span of a call that is passed on, as `served` does.
+
+    It goes on with the traceparent that it came with, unless there is a tracer.
+    """
     parent = parse(received)
     if _tracer is not None:
         return _tracer.begin(name, "relay", parent, about)
