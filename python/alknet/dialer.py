@@ -13,7 +13,7 @@ from alknet.errors import AlknetError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
-from alknet.runtime.backoff import backoff
+from alknet.runtime.backoff import LONGEST_PAUSE, backoff
 from alknet.transport.admission import enter
 from alknet.transport.road import Dial
 from alknet.wire.limits import Limits
@@ -68,9 +68,13 @@ class Dialer:
 
         A node that refuses us is asked again too: it may have been restarted with a new key set.
         """
+        failures = 0
         while True:
+            opened = trio.current_time()
             await client.session.closed()
-            failures = 0
+            # A node that takes links and drops them is no better than one that takes none.
+            if trio.current_time() - opened > LONGEST_PAUSE:
+                failures = 0
             while True:
                 failures += 1
                 await trio.sleep(backoff(failures))

@@ -171,11 +171,12 @@ class RemoteClient(Client):
             self._routes[node, type(request)] = route
         path, output = route
         seconds = self._timeout if timeout is None else timeout
+        deadline = trio.current_time() + seconds
         span = self._span(path) if trace.is_live else None
         try:
             if self._must_wait():
                 await self._ready(path, seconds)
-            reply: Reply = await self._ask(path, request, output, seconds, span).wait()
+            reply: Reply = await self._ask(path, request, output, seconds, deadline, span).wait()
         except BaseException as error:
             if span is not None:
                 span.end(code_of(error))
@@ -199,14 +200,19 @@ class RemoteClient(Client):
         typed.spec.expect("upload")
         path = f"/{node}/{typed.spec.name}"
         span = self._span(path)
-        with ended(span), Timeout(path, math.inf if timeout is None else timeout):
-            session = await self._link()
-            await session.room()
-            call = RemoteUpload(session, path, typed.output, self._timeout)
-            raw = encode(request, session.format)
-            call.request_id = session.ask(path, raw, call, **self._with(span))
-            session.deadlines.add(call.due, call)
-            reply: Reply = await pour(items, call.sink, call.wait)
+        try:
+            with ended(span), Timeout(path, math.inf if timeout is None else timeout):
+                if self._must_wait():
+                    await self._ready(path, self._timeout if timeout is None else timeout)
+                session = self.session
+                call = RemoteUpload(session, path, typed.output, self._timeout)
+                raw = encode(request, session.format)
+                call.request_id = session.ask(path, raw, call, **self._with(span))
+                session.deadlines.add(call.due, call)
+                reply: Reply = await pour(items, call.sink, call.wait)
+        except Disconnected as error:
+            error.retryable = typed.spec.idempotent
+            raise
         return reply
 
     def duplex(
@@ -230,13 +236,15 @@ class RemoteClient(Client):
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
         seconds = self._timeout if timeout is None else timeout
+        deadline = trio.current_time() + seconds
         span = self._span(path)
         with ended(span):
             if self._must_wait():
                 await self._ready(path, seconds)
             given = {} if input is None else input
             # A window of 0 says that one answer is wanted: an untyped caller may be wrong there.
-            return await self._ask(path, given, _ANYTHING, seconds, span, window=0).wait()
+            call = self._ask(path, given, _ANYTHING, seconds, deadline, span, window=0)
+            return await call.wait()
 
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
@@ -266,6 +274,7 @@ class RemoteClient(Client):
         input: Any,
         reply: PayloadType,
         seconds: float,
+        deadline: float,
         span: Span | None = None,
         *,
         window: int | None = None,
@@ -273,7 +282,6 @@ class RemoteClient(Client):
         """Send the request; whoever awaits the call gets its reply."""
         session = self.session
         raw = encode(input, session.format)
-        deadline = trio.current_time() + seconds
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
         call.request_id = session.ask(
@@ -295,7 +303,7 @@ class RemoteClient(Client):
     async def _ready(self, path: str, seconds: float) -> None:
         """Wait until there is a link with room for a request."""
         with Timeout(path, seconds):
-            await (await self._link()).room()
+            await self._link()
 
     def _starter(self, path: str, input: Any, item: PayloadType) -> Start:
         async def start(stream: Stream[Any]) -> Stop:
@@ -341,14 +349,25 @@ class RemoteClient(Client):
         self._attached.unpark_all()
 
     async def _link(self) -> Session:
-        """Return the session to ask over; while there is none, wait if it is being reopened.
+        """Return the session to ask over, once there is room on it for a request.
+
+        A request that waits here was never sent, so that a link lost meanwhile costs it nothing if
+        there will be another.
 
         Raises:
             Disconnected: the link is lost, and nobody reopens it.
         """
-        while self.session.is_closed and self._reconnects:
-            await self._attached.park()
-        return self.session
+        while True:
+            while self.session.is_closed and self._reconnects:
+                await self._attached.park()
+            session = self.session
+            try:
+                await session.room()
+            except Disconnected:
+                if not self._reconnects:
+                    raise
+            else:
+                return session
 
 
 def wire_deadline(deadline: float) -> int | None:
