@@ -46,26 +46,28 @@ class Database:
         self._long_readers = trio.CapacityLimiter(_LONG_READERS)
         self._writer = Writer(writer, path, self._wake)
 
-    @property
-    def reader(self) -> apsw.Connection:
-        """The connection for reads that take microseconds, in Trio's thread: points, short pages.
+    def look(self, query: Transaction[T]) -> T:
+        """Return what *query* returns, run at once, in Trio's thread.
 
-        Read its cursors to their end at once: an open one holds the file at an old state.
+        For what takes microseconds: points, short pages. It reads its cursors to their end: an open
+        one would hold the file at an old state.
+
+        Raises:
+            Unavailable: the file cannot be read; the message says why.
         """
-        return self._reader
+        try:
+            return query(self._reader)
+        except apsw.Error as error:
+            raise explained(error, self.path) from error
 
     def row(self, sql: str, bindings: Bindings = ()) -> Row | None:
         """Return the first row that *sql* gives, at once, or None."""
-        with self._explained():
-            cursor = self._reader.execute(sql, bindings)
-            found = cursor.fetchone()
-            cursor.close()
-        return found
+        found = self.rows(sql, bindings)
+        return found[0] if found else None
 
     def rows(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return every row that *sql* gives, at once: bound their number with a LIMIT."""
-        with self._explained():
-            return self._reader.execute(sql, bindings).fetchall()
+        return self.look(lambda connection: connection.execute(sql, bindings).fetchall())
 
     async def write(self, transaction: Transaction[T]) -> T:
         """Run *transaction* in the writer's thread; return its value when it has been committed.
@@ -102,7 +104,24 @@ class Database:
             except apsw.Error as error:
                 raise explained(error, self.path) from error
             finally:
-                self._idle_readers.append(connection)
+                self._give_back(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[apsw.Connection]:
+        """Give a connection for short reads, at once, that all see one state of the database.
+
+        While it is held, what is written meanwhile gathers in the -wal.
+        """
+        connection = self._idle_readers.pop() if self._idle_readers else open_reader(self.path)
+        try:
+            connection.execute("begin")
+            yield connection
+        except apsw.Error as error:
+            raise explained(error, self.path) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            self._give_back(connection)
 
     async def committed(self) -> None:
         """Return when something has been committed after this was called."""
@@ -111,12 +130,11 @@ class Database:
     def _wake(self) -> None:
         self._commits.unpark_all()
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except apsw.Error as error:
-            raise explained(error, self.path) from error
+    def _give_back(self, connection: apsw.Connection) -> None:
+        if len(self._idle_readers) < _LONG_READERS:
+            self._idle_readers.append(connection)
+        else:
+            connection.close()
 
     async def close(self) -> None:
         """Finish the writes that were handed over and close the file; no task may use it now."""

@@ -18,7 +18,7 @@ create table graphs (
     type text not null references graph_types (name),
     description text not null,
     metadata text not null check (json_valid(metadata)),
-    status text not null check (status in ('draft', 'active', 'archived')),
+    status text not null check (status in ('draft', 'active', 'archived', 'importing')),
     owner text,
     version integer not null,
     created_at real not null,
