@@ -8,7 +8,7 @@ was measured at four times the cost, and the extension, which writes when it is 
 connections that only read.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final, Literal, get_args
 
 import apsw
@@ -153,7 +153,7 @@ class Feed:
 
     async def follow(
         self, stream: StreamName, after: int | None, graph: str | None = None
-    ) -> AsyncIterator[StorageEvent]:
+    ) -> AsyncGenerator[StorageEvent, None]:
         """Yield the events of *stream* behind *after*, or from now on, each when it is committed.
 
         Raises:

@@ -1,6 +1,7 @@
 """Handlers for news of what has been committed."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import apsw
 
@@ -22,15 +23,19 @@ class NewsHandlers(Storage):
 
     @handler
     async def watch(self, request: Watch) -> AsyncIterator[StorageEvent]:
-        async for event in self._feed.follow(request.stream, request.after, request.graph):
-            yield event
+        follow = self._feed.follow(request.stream, request.after, request.graph)
+        async with aclosing(follow) as events:
+            async for event in events:
+                yield event
 
     @handler
     async def subscribe(self, request: Subscribe, context: Context) -> AsyncIterator[StorageEvent]:
         feed.check_stream(request.stream)
         done = self._feed.acknowledged(_consumer(request.consumer, context), request.stream)
-        async for event in self._feed.follow(request.stream, max(done, request.after or 0)):
-            yield event
+        follow = self._feed.follow(request.stream, max(done, request.after or 0))
+        async with aclosing(follow) as events:
+            async for event in events:
+                yield event
 
     @handler(concurrent=True)
     async def acknowledge(self, request: Acknowledge, context: Context) -> Acknowledged:
