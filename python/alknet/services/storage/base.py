@@ -34,7 +34,8 @@ _PRUNE_SECONDS = 60.0
 class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [storage] of stack.toml.
 
-    `path` is the database file; without one the node has a temporary file that goes when it stops.
+    `path` is the database file, beside stack.toml if it is relative; without one the node has a
+    temporary file that goes when it stops.
     With `synchronous` "normal" what is acknowledged survives any end of the process; with "full"
     that of the machine too, at the cost of a flush for each commit. `check` says how the file is
     looked through at each start. `keep_events` is how many events can be resumed from.
@@ -45,14 +46,19 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check: Check = "quick"
     keep_events: Annotated[int, msgspec.Meta(ge=1000)] = 1_000_000
 
+    def located(self, folder: Path) -> Path | None:
+        """Return the path of the database, read from *folder*; None for a temporary one."""
+        return None if self.path is None else folder / self.path
+
 
 class Storage(Service):
     """An open database with its feed; the handlers are in the classes that derive from it."""
 
     settings_type = StorageSettings
 
-    def __init__(self, settings: StorageSettings) -> None:
+    def __init__(self, settings: StorageSettings, folder: Path = Path()) -> None:
         self._settings = settings
+        self._path = settings.located(folder)
         self._database: Database
         self._feed: Feed
         # One for each side, since it belongs to a thread: the writer's and Trio's.
@@ -61,12 +67,12 @@ class Storage(Service):
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.section(cls.namespace))
+        return cls(host.section(cls.namespace), host.folder)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         settings = self._settings
-        with _place(settings.path) as path:
+        with _place(self._path) as path:
             async with open_database(
                 path, synchronous=settings.synchronous, check=settings.check
             ) as database:
@@ -107,10 +113,10 @@ class Storage(Service):
 
 
 @contextmanager
-def _place(path: str | None) -> Iterator[Path]:
+def _place(path: Path | None) -> Iterator[Path]:
     """Give the path of the database file; a temporary one is removed afterwards."""
     if path is not None:
-        yield Path(path)
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix="alknet-") as directory:
         yield Path(directory) / "alknet.db"
