@@ -13,6 +13,7 @@
     │   ├── BadSignature         the signature is not by that key over that message
     │   ├── DecryptionFailed     wrong key, wrong associated data, or altered bytes
     │   ├── NotFound             no such operation, or none that you may know of
+    │   ├── Conflict             it is there already, or has changed, or others hold on to it
     │   ├── Unauthenticated      nobody has said who you are
     │   ├── Forbidden            you are known, and may not
     │   ├── Locked               the vault is locked: unlock it
@@ -128,6 +129,15 @@ class NotFound(CallError):
     """No such operation, node or record; also what an internal operation answers from outside."""
 
     code = "NOT_FOUND"
+
+
+class Conflict(CallError):
+    """The record is not as the caller took it to be: it exists, has changed, or is referred to.
+
+    Read it anew and decide again; `details["version"]` is its version now, where it has one.
+    """
+
+    code = "CONFLICT"
 
 
 class Unauthenticated(CallError):

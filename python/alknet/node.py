@@ -52,7 +52,8 @@ class Node:
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
         self._draining = trio.CancelScope()
-        self._host = Host(self.dispatcher, vault, self._section)
+        folder = settings.path.parent if settings.path is not None else Path()
+        self._host = Host(self.dispatcher, vault, self._section, folder)
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._supervisor = Supervisor(self._actors(services))
         for actor in self._supervisor.actors:

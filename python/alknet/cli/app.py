@@ -9,6 +9,7 @@ import typer
 
 from alknet import __version__
 from alknet.cli import failure
+from alknet.cli.backup import backup, restore
 from alknet.cli.call import call, watch
 from alknet.cli.demo import demo
 from alknet.cli.directory import schema, services
@@ -24,7 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (init, serve, unlock, lock, status, call, watch, services, schema, demo):
+for _command in (
+    init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore
+):  # fmt: skip
     app.command()(_command)
 
 

@@ -26,6 +26,12 @@ handshake_seconds = 10.0
 
 [secrets]  # derive, encrypt, decrypt, passwords; the seed itself never leaves the vault
 
+[storage]  # graphs, and news of what changes in them
+path = "alknet.db"  # beside this file; only one node may use it
+synchronous = "normal"  # "full": what is acknowledged survives a power cut too, and is slower
+check = "quick"  # how the file is looked through at each start: "quick", "full" or "none"
+keep_events = 1000000  # how many events a watcher can resume from
+
 [auth]
 token_window = 300.0  # seconds around now for which a signed token is good
 

@@ -1,6 +1,7 @@
 """Host: what a node gives to each of its services."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from alknet.call.home import Home
@@ -12,13 +13,17 @@ class Host:
     """The node as its services see it.
 
     `section(namespace)` reads that table of stack.toml anew and returns it checked; it raises
-    SettingsError, and the service keeps what it has, if the file has a fault.
+    SettingsError, and the service keeps what it has, if the file has a fault. `folder` is where a
+    relative path in it begins: beside the file, or here if there is none.
     """
 
-    def __init__(self, home: Home, vault: Vault, section: Callable[[str], Any]) -> None:
+    def __init__(
+        self, home: Home, vault: Vault, section: Callable[[str], Any], folder: Path = Path()
+    ) -> None:
         self.home = home
         self.vault = vault
         self.section = section
+        self.folder = folder
 
     def reread(self, namespace: str) -> Any:
         """Return that table of stack.toml as it is now, for an operation that puts it in force.

@@ -14,6 +14,7 @@ mod detach;
 mod encrypted;
 mod envelope;
 mod errors;
+mod honker;
 mod register;
 mod sign;
 mod vault;

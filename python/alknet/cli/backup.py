@@ -1,0 +1,71 @@
+"""`alknet backup` and `alknet restore`: a copy of what a node keeps, and the way back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alknet.cli.connection import CONFIG
+from alknet.cli.failure import Debug, Failure
+from alknet.cli.output import AsJson, emit, emit_json
+from alknet.node import load
+from alknet.services.storage.base import StorageSettings
+from alknet.settings import Settings
+from alknet.store import backup as copies
+
+Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The node's settings.")]
+
+
+def backup(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; a new file.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """Copy the node's database, as it is at this moment, to a new file; the node may run.
+
+    What the vault has sealed stays sealed in the copy; everything else in it can be read, so it is
+    made readable for you alone.
+    """
+    database = _database(config)
+    copies.backup(database, copy)
+    size = copy.stat().st_size
+    if as_json:
+        emit_json({"database": str(database), "backup": str(copy), "bytes": size})
+    else:
+        emit(f"copied {database} to {copy} ({size} bytes)")
+
+
+def restore(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="What `alknet backup` has made.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """Put a backup in the place of the node's database; the node must not run.
+
+    What was there is kept beside it under another name, which is printed.
+    """
+    database = _database(config)
+    replaced = copies.restore(copy, database)
+    if as_json:
+        kept = None if replaced is None else str(replaced)
+        emit_json({"database": str(database), "backup": str(copy), "replaced": kept})
+        return
+    emit(f"restored {database} from {copy}")
+    if replaced is not None:
+        emit(f"what was there is kept as {replaced}: delete it when you need it no more")
+
+
+def _database(config: Path) -> Path:
+    """Return the database that the node of *config* works on.
+
+    Raises:
+        Failure: it has none that lasts.
+    """
+    settings: Settings = load(config)
+    table = settings.services.get("storage")
+    path = table.located(config.parent) if isinstance(table, StorageSettings) else None
+    if path is None:
+        raise Failure(f"{config}: the node keeps nothing: a database has a `path` under [storage]")
+    return path

@@ -1,0 +1,131 @@
+"""What one may ask of the store: graphs of typed nodes and edges, and news of what changes.
+
+A graph is of a graph type, which says what kinds of node and edge it may have and what each of them
+must look like. Names, keys and attributes are kept as given; times are Unix seconds. A `version`
+begins at 1 and grows by 1 with each change; whoever gives `expected_version` changes the record
+only if nobody else has in the meantime.
+"""
+
+from alknet.protocol.storage.edges import (
+    AddEdge,
+    DeleteEdge,
+    Edge,
+    EdgePage,
+    GetEdge,
+    ListEdges,
+    UpdateEdge,
+)
+from alknet.protocol.storage.events import (
+    Acknowledge,
+    Acknowledged,
+    StorageEvent,
+    StreamName,
+    Subscribe,
+    Watch,
+)
+from alknet.protocol.storage.exchange import (
+    AddBatch,
+    Counts,
+    EdgeLine,
+    Export,
+    GraphLine,
+    Import,
+    Line,
+    NodeLine,
+    TypeLine,
+)
+from alknet.protocol.storage.graphs import (
+    CreateGraph,
+    DeleteGraph,
+    GetGraph,
+    Graph,
+    GraphPage,
+    ListGraphs,
+    Status,
+    UpdateGraph,
+)
+from alknet.protocol.storage.nodes import (
+    AddNode,
+    DeleteNode,
+    GetNode,
+    ListNodes,
+    Node,
+    NodePage,
+    UpdateNode,
+)
+from alknet.protocol.storage.traversal import (
+    Direction,
+    ListNeighbours,
+    Neighbour,
+    NeighbourPage,
+    Reached,
+    Traversal,
+    Traverse,
+)
+from alknet.protocol.storage.types import (
+    DefineType,
+    DeleteType,
+    EdgeType,
+    GetType,
+    GraphType,
+    GraphTypeRecord,
+    ListTypes,
+    NodeType,
+    TypePage,
+)
+
+__all__ = [
+    "Acknowledge",
+    "Acknowledged",
+    "AddBatch",
+    "AddEdge",
+    "AddNode",
+    "Counts",
+    "CreateGraph",
+    "DefineType",
+    "DeleteEdge",
+    "DeleteGraph",
+    "DeleteNode",
+    "DeleteType",
+    "Direction",
+    "Edge",
+    "EdgeLine",
+    "EdgePage",
+    "EdgeType",
+    "Export",
+    "GetEdge",
+    "GetGraph",
+    "GetNode",
+    "GetType",
+    "Graph",
+    "GraphLine",
+    "GraphPage",
+    "GraphType",
+    "GraphTypeRecord",
+    "Import",
+    "Line",
+    "ListEdges",
+    "ListGraphs",
+    "ListNeighbours",
+    "ListNodes",
+    "ListTypes",
+    "Neighbour",
+    "NeighbourPage",
+    "Node",
+    "NodeLine",
+    "NodePage",
+    "NodeType",
+    "Reached",
+    "Status",
+    "StorageEvent",
+    "StreamName",
+    "Subscribe",
+    "Traversal",
+    "Traverse",
+    "TypeLine",
+    "TypePage",
+    "UpdateEdge",
+    "UpdateGraph",
+    "UpdateNode",
+    "Watch",
+]

@@ -1,0 +1,18 @@
+"""StorageService: the graphs of this node, and news of what changes in them."""
+
+from alknet.services.storage.edges import EdgeHandlers
+from alknet.services.storage.exchange import ExchangeHandlers
+from alknet.services.storage.graphs import GraphHandlers
+from alknet.services.storage.news import NewsHandlers
+from alknet.services.storage.nodes import NodeHandlers
+
+
+class StorageService(
+    GraphHandlers,
+    NodeHandlers,
+    EdgeHandlers,
+    ExchangeHandlers,
+    NewsHandlers,
+    namespace="storage",
+):
+    """Reads at once, and writes in transactions, each with the events that tell of it."""

@@ -1,0 +1,161 @@
+"""Whole graphs in and out, and many records in one transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Literal
+
+import apsw
+import msgspec
+
+from alknet.errors import CallError, Conflict, InvalidInput, NotFound
+from alknet.protocol.storage.exchange import (
+    Counts,
+    EdgeLine,
+    GraphLine,
+    Line,
+    NodeLine,
+    TypeLine,
+)
+from alknet.store import edges, graphs, nodes, types
+from alknet.store.catalogue import Catalogue, OpenGraph
+from alknet.store.change import Change
+
+Stream = Literal["nodes", "edges"]
+
+# How many records are read or written at a time: some milliseconds.
+PAGE: Final = 200
+
+
+def add(change: Change, graph: str, records: Iterable[NodeLine | EdgeLine]) -> Counts:
+    """Add all of *records* to the graph called *graph*, and tell of each.
+
+    Raises:
+        CallError: what is wrong with the first that cannot be added; `details["index"]` says which.
+    """
+    opened = change.graph(graph)
+    added = _insert(change, opened, records)
+    for stream, key, type in added:
+        change.created(stream, key, type, graph=graph)
+    counted = sum(stream == "nodes" for stream, _, _ in added)
+    return Counts(nodes=counted, edges=len(added) - counted)
+
+
+def lines(connection: apsw.Connection, catalogue: Catalogue, name: str) -> Iterator[Line]:
+    """Yield the graph called *name*, reading a page at a time.
+
+    Raises:
+        NotFound: there is none.
+    """
+    opened = catalogue.graph(connection, name)
+    graph = graphs.get(connection, name)
+    yield TypeLine(types.get(connection, graph.type).definition)
+    yield GraphLine(graph.name, graph.type, graph.description, graph.metadata, graph.status)
+    after: str | None = ""
+    while after is not None:
+        some = nodes.page(connection, opened, None, after, PAGE)
+        for node in some.nodes:
+            yield NodeLine(node.type, node.attributes, node.key)
+        after = some.next
+    after = ""
+    while after is not None:
+        page = edges.page(connection, opened, None, after, PAGE)
+        for edge in page.edges:
+            yield EdgeLine(
+                edge.type, edge.source, edge.target, edge.attributes, edge.key, edge.undirected
+            )
+        after = page.next
+
+
+def begin_import(change: Change, first: Sequence[Line], name: str | None) -> tuple[int, GraphLine]:
+    """Make the graph that the *first* lines of an import describe, hidden as yet; return its id.
+
+    Raises:
+        InvalidInput: they are no type and graph.
+        Conflict: there is such a graph already, or another type of that name.
+    """
+    line = first[-1] if first else None
+    if not isinstance(line, GraphLine) or any(
+        not isinstance(each, TypeLine) for each in first[:-1]
+    ):
+        raise InvalidInput("an import begins with the line of the graph, or of its type before it")
+    for each in first[:-1]:
+        assert isinstance(each, TypeLine)
+        _same_type(change, each)
+    line = msgspec.structs.replace(line, name=name or line.name)
+    id = graphs.insert(change, line.name, line.type, line.description, line.metadata, "importing")
+    return id, line
+
+
+def continue_import(change: Change, id: int, line: GraphLine, records: Sequence[Line]) -> Counts:
+    """Add *records* to the graph that is being imported; nobody is told of them yet.
+
+    Raises:
+        CallError: what is wrong with the first that cannot be added.
+    """
+    definition = types.get(change.connection, line.type).definition
+    opened = OpenGraph(id, line.name, line.status, change.catalogue.compile(definition))
+    added = _insert(change, opened, records)
+    counted = sum(stream == "nodes" for stream, _, _ in added)
+    return Counts(nodes=counted, edges=len(added) - counted)
+
+
+def end_import(change: Change, id: int, line: GraphLine) -> None:
+    """Let the graph be seen, and tell of it with one event."""
+    change.connection.execute("update graphs set status = ? where id = ?", (line.status, id))
+    change.created("graphs", line.name, line.type, graph=line.name)
+
+
+def forget_imports(connection: apsw.Connection, id: int | None = None) -> None:
+    """Delete what an import that came to no end has left: that of *id*, or all that there are."""
+    unfinished: list[tuple[Any, ...]] = connection.execute(
+        "select id from graphs where status = 'importing' and (?1 is null or id = ?1)", (id,)
+    ).fetchall()
+    for row in unfinished:
+        graphs.remove(connection, row[0])
+
+
+def _same_type(change: Change, line: TypeLine) -> None:
+    """Define the type of an import, unless it is there.
+
+    Raises:
+        Conflict: there is another of that name.
+    """
+    try:
+        kept = types.get(change.connection, line.definition.name)
+    except NotFound:
+        types.define(change, line.definition)
+        return
+    if kept.definition != line.definition:
+        raise Conflict(
+            f"there is another graph type {line.definition.name!r} here than the one that is "
+            f"imported: make them the same, or leave out the line of the type"
+        )
+
+
+def _insert(
+    change: Change, graph: OpenGraph, records: Iterable[Line]
+) -> list[tuple[Stream, str, str]]:
+    """Add *records*; return the stream, key and type of each."""
+    added: list[tuple[Stream, str, str]] = []
+    for index, record in enumerate(records):
+        try:
+            if isinstance(record, NodeLine):
+                key = nodes.insert(change, graph, record.type, record.attributes, record.key)
+                added.append(("nodes", key, record.type))
+            elif isinstance(record, EdgeLine):
+                key = edges.insert(
+                    change,
+                    graph,
+                    record.type,
+                    record.source,
+                    record.target,
+                    record.attributes,
+                    record.key,
+                    record.undirected,
+                )
+                added.append(("edges", key, record.type))
+            else:
+                raise InvalidInput("after the graph's own line come nodes and edges")
+        except CallError as error:
+            error.details = {**(error.details or {}), "index": index}
+            raise
+    return added

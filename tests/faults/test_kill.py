@@ -1,0 +1,120 @@
+"""A node killed while it writes: what it acknowledged is there, and nothing is half there.
+
+`ALKNET_KILL_RUNS=300` runs it as often as one likes.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+from alknet.store.database import open_database
+
+RUNS = int(os.environ.get("ALKNET_KILL_RUNS", "5"))
+
+WRITER = """
+    import json, os, sys, trio
+    from alknet import open_node
+    from alknet.settings import Settings
+    from alknet.services.storage.base import StorageSettings
+    from alknet.protocol.storage import *
+
+    KIND = GraphType("t", (NodeType("n"),), (EdgeType("e"),))
+
+    def acknowledge(*what):
+        # One write of less than PIPE_BUF bytes arrives whole or not at all.
+        os.write(1, (json.dumps(what) + "\\n").encode())
+
+    async def write(client, run, writer):
+        number = 0
+        while True:
+            number += 1
+            first, second = (f"{run}-{writer}-{number}-{end}" for end in "ab")
+            pair = (NodeLine("n", {}, first), NodeLine("n", {}, second),
+                    EdgeLine("e", first, second, {}, f"{first}-e"))
+            await client.call(AddBatch("g", pair))
+            acknowledge("pair", first, second)
+            await client.call(UpdateNode("g", first, {"n": number}))
+            acknowledge("updated", first, 2)
+            if number % 3 == 0:
+                await client.call(DeleteNode("g", second, cascade=True))
+                acknowledge("deleted", second)
+
+    async def main(path, run):
+        async with open_node(Settings(services={"storage": StorageSettings(path=path)})) as node:
+            await node.client.call(DefineType(KIND))
+            if not (await node.client.call(ListGraphs())).graphs:
+                await node.client.call(CreateGraph("g", "t"))
+            acknowledge("ready")
+            async with trio.open_nursery() as nursery:
+                for writer in range(16):
+                    nursery.start_soon(write, node.client, run, writer)
+
+    trio.run(main, *sys.argv[1:])
+"""
+
+
+def killed(script, path, run, after):
+    """Return what a writer acknowledged before it was killed, *after* seconds of writing."""
+    command = [sys.executable, str(script), str(path), str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        ready = process.stdout.readline()
+        assert ready, process.stderr.read().decode()
+        # Read while it writes, for a full pipe would hold it; and kill it whatever it is doing.
+        lines = []
+        end = time.monotonic() + after
+        while time.monotonic() < end:
+            lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        lines += process.stdout.readlines()
+    assert process.returncode == -signal.SIGKILL
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+async def test_what_was_acknowledged_outlives_a_kill_and_nothing_is_half_done(tmp_path):
+    script = tmp_path / "writer.py"
+    script.write_text(textwrap.dedent(WRITER))
+    path = tmp_path / "test.db"
+    acknowledged = []
+    for run in range(RUNS):
+        acknowledged += killed(script, path, run, random.uniform(0.0, 0.15))
+
+        async with open_database(path, check="full") as database:
+            nodes = dict(database.rows("select key, version from nodes"))
+            edges = database.rows("select key, source, target from edges")
+            events = database.rows("select topic, payload from _honker_stream order by offset")
+            assert database.rows("pragma foreign_key_check") == []
+
+        deleted = {what[1] for what in acknowledged if what[0] == "deleted"}
+        for kind, key, *more in acknowledged:
+            if kind == "pair":
+                assert key in nodes
+                # One that was being deleted when the kill came may be gone or not.
+                assert more[0] in nodes or more[0] in deleted or _deletable(more[0])
+            elif kind == "updated":
+                assert nodes[key] == 2
+            else:
+                assert key not in nodes
+        # No half of a pair: where both nodes are, their edge is, and the other way round.
+        assert {key for key, _, _ in edges} == {
+            f"{key}-e" for key in nodes if key.endswith("-a") and key[:-1] + "b" in nodes
+        }
+        # What the events tell, from the first to the last, is what is there.
+        state = {"nodes": {}, "edges": {}}
+        for topic, payload in events:
+            kind, _, key, _, version, _ = json.loads(payload)
+            if topic in state and kind == "deleted":
+                del state[topic][key]
+            elif topic in state:
+                state[topic][key] = version
+        assert state["nodes"] == nodes
+        assert set(state["edges"]) == {key for key, _, _ in edges}
+    assert acknowledged
+
+
+def _deletable(key):
+    return int(key.split("-")[2]) % 3 == 0
