@@ -17,7 +17,10 @@ from alknet.protocol.directory import ListOperations, ListPeers, Schema
 async def services(
     target: Target,
     peers: Annotated[
-        bool, typer.Option("--peers", help="List the connected peers and what they offer instead.")
+        bool,
+        typer.Option(
+            "--peers", metavar="", help="List the connected peers and what they offer instead."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -28,7 +28,7 @@ _COLUMNS: Final = 4
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where its files shall be.")
+        Path, typer.Argument(metavar="DIR", help="Where its files shall be.")
     ] = Path(),
     name: Annotated[str, typer.Option(help="What paths call the node.")] = "head",
     words: Annotated[
@@ -40,7 +40,10 @@ def init(
     ] = None,
     ask_passphrase: AskPassphrase = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite the settings and the key that are there.")
+        bool,
+        typer.Option(
+            "--force", metavar="", help="Overwrite the settings and the key that are there."
+        ),
     ] = False,
     _debug: Debug = False,
 ) -> None:

@@ -30,11 +30,16 @@ def serve(
     phrase_fd: PhraseDescriptor = None,
     ask_passphrase: AskPassphrase = False,
     is_locked: Annotated[
-        bool, typer.Option("--locked", help="Start without a phrase; `alknet unlock` gives it.")
+        bool,
+        typer.Option(
+            "--locked", metavar="", help="Start without a phrase; `alknet unlock` gives it."
+        ),
     ] = False,
     no_core_dumps: Annotated[
         bool,
-        typer.Option("--no-core-dumps", help="Let nobody but root read or dump this process."),
+        typer.Option(
+            "--no-core-dumps", metavar="", help="Let nobody but root read or dump this process."
+        ),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
