@@ -11,10 +11,10 @@ import trio
 import typer
 
 from alknet.cli import logs
-from alknet.cli.connection import CONFIG
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.output import AsJson, ReaderLeft, emit, emit_line
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.target import CONFIG
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, load, open_node
 from alknet.settings import Settings

@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from alknet.call.client import Client
-from alknet.cli.connection import Target, talks_to_a_node
+from alknet.cli.connection import talks_to_a_node
 from alknet.cli.failure import Failure
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.target import Target
 from alknet.errors import AlreadyUnlocked, Forbidden, NotFound
 from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
 from alknet.protocol.directory import ListPeers, Ping
