@@ -55,9 +55,20 @@ async def test_what_it_does_not_know_is_a_usage_error(arguments, sentence):
     assert done.stderr.count("\n") == 1
 
 
-async def test_debug_shows_the_traceback(tmp_path):
-    quiet = await alknet("status", "--config", "missing.toml", cwd=tmp_path)
-    loud = await alknet("status", "--config", "missing.toml", "--debug", cwd=tmp_path)
+async def test_alone_it_shows_its_help():
+    alone = await alknet()
+    helped = await alknet("--help")
+
+    assert (alone.code, alone.stderr) == (2, "")
+    assert alone.stdout.rstrip() == helped.stdout.rstrip()
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["before the command", "after it"])
+async def test_debug_shows_the_traceback(tmp_path, at):
+    arguments = ["status", "--config", "missing.toml"]
+    quiet = await alknet(*arguments, cwd=tmp_path)
+    arguments.insert(at, "--debug")
+    loud = await alknet(*arguments, cwd=tmp_path)
 
     assert "Traceback" not in quiet.stderr
     assert "Traceback" in loud.stderr

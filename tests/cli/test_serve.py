@@ -130,8 +130,10 @@ async def test_the_passphrase_is_asked_for_too(stack):
 async def test_who_is_asked_may_leave(stack, keys, code):
     async with typist("serve", *config(stack)) as person:
         await person.sees("Recovery phrase: ")
+        assert not person.is_shown
         await person.types(keys)
         done = await person.leaves()
+        assert person.is_shown
 
     assert done.code == code
     assert "Traceback" not in done.stdout

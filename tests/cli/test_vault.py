@@ -6,7 +6,8 @@ import pytest
 
 from alknet.keys import Keyring, ssh_fingerprint
 
-from ..people import PHRASE, STRANGER_KEY, node_key
+from ..people import PHRASE, STRANGER_KEY, WORKER_KEY, node_key
+from .command import alknet
 from .typist import typist
 
 FINGERPRINT = ssh_fingerprint(node_key(Keyring.from_mnemonic(PHRASE)))
@@ -24,7 +25,7 @@ def phrase(tmp_path):
 async def test_a_node_is_locked_and_unlocked_again(ask, node, phrase):
     locked = await ask("lock")
     again = await ask("lock")
-    assert node.vault.is_locked
+    assert node.vault.is_locked()
     unlocked = await ask("unlock", "--phrase-file", phrase)
     too_often = await ask("unlock", "--phrase-file", phrase)
 
@@ -32,7 +33,7 @@ async def test_a_node_is_locked_and_unlocked_again(ask, node, phrase):
     assert unlocked == (0, f"unlocked {FINGERPRINT}\n", "")
     assert too_often.code == 1
     assert too_often.stderr == "alknet: the vault is unlocked already: `alknet lock` locks it\n"
-    assert not node.vault.is_locked
+    assert not node.vault.is_locked()
 
 
 async def test_the_phrase_may_come_through_a_descriptor(ask, node):
@@ -85,7 +86,7 @@ async def test_a_wrong_phrase_is_told_before_it_is_sent(ask, node, phrase, text,
 
     assert done.code == 1
     assert sentence in done.stderr
-    assert node.vault.is_locked
+    assert node.vault.is_locked()
 
 
 async def test_the_phrase_of_another_node_is_not_sent(ask, node, phrase):
@@ -97,7 +98,7 @@ async def test_the_phrase_of_another_node_is_not_sent(ask, node, phrase):
     assert done.code == 1
     assert "is another node's" in done.stderr
     assert "nothing was sent" in done.stderr
-    assert node.vault.is_locked
+    assert node.vault.is_locked()
 
 
 async def test_status_says_what_there_is_to_know(ask, node, worker):
@@ -126,9 +127,23 @@ async def test_status_of_a_locked_node_is_no_failure(ask, node):
     assert said["identity"] == "none while it is locked"
 
 
+async def test_status_leaves_out_what_the_caller_may_not_know(node, worker, tmp_path):
+    key = tmp_path / "worker.key"
+    key.touch(0o600)
+    key.write_text(WORKER_KEY.to_openssh())
+    arguments = ("status", "--node", node.url, "--identity", key)
+
+    done = await alknet(*arguments)
+    as_json = (await alknet(*arguments, "--json")).json
+
+    assert done.code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["node", "url"]
+    assert (as_json["vault"], as_json["peers"]) == (None, None)
+
+
 @pytest.mark.parametrize("command", ["status", "lock"])
 async def test_a_node_with_another_key_is_refused_all_the_same(ask, node, command):
     done = await ask(command, "--expect", ssh_fingerprint(STRANGER_KEY.public_key))
 
     assert done.code == 4
-    assert not node.vault.is_locked
+    assert not node.vault.is_locked()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import termios
 from contextlib import asynccontextmanager
 
 import trio
@@ -23,6 +24,11 @@ class Typist:
         self._terminal = terminal
         self._process = process
         self.shown = ""
+
+    @property
+    def is_shown(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._terminal)[3] & termios.ECHO)
 
     async def sees(self, text):
         """Return what the terminal has shown up to *text*, once it has."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from inspect import cleandoc
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,9 +14,16 @@ from alknet.cli.backup import backup, restore
 from alknet.cli.call import call, watch
 from alknet.cli.demo import demo
 from alknet.cli.directory import schema, services
+from alknet.cli.failure import Debug
 from alknet.cli.init import init
 from alknet.cli.serve import serve
 from alknet.cli.vault import lock, status, unlock
+
+
+def _paragraphs(text: str | None) -> str:
+    """Return a docstring with each paragraph on one line, for the terminal to break."""
+    return "\n\n".join(" ".join(each.split()) for each in cleandoc(text or "").split("\n\n"))
+
 
 app = typer.Typer(
     name="alknet",
@@ -28,7 +36,7 @@ app = typer.Typer(
 for _command in (
     init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore
 ):  # fmt: skip
-    app.command()(_command)
+    app.command(help=_paragraphs(_command.__doc__))(_command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,8 +48,12 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _alknet(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_show_version, is_eager=True, help="Say which it is."
+        ),
     ] = False,
+    debug: Debug = False,
 ) -> None: ...
 
 

@@ -10,8 +10,9 @@ import msgspec
 import trio
 import typer
 
-from alknet.cli.connection import Target, talks_to_a_node
+from alknet.cli.connection import talks_to_a_node
 from alknet.cli.output import emit_item, emit_json, reader_left
+from alknet.cli.target import Target
 
 
 def _read_input(text: str) -> Any:

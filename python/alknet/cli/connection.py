@@ -1,28 +1,17 @@
-"""The link to a running node: the options that say which node and who asks, the same everywhere."""
+"""Commands that talk to a running node: they take the same options, which stand here, once."""
 
 import inspect
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec
 
-import msgspec
 import trio
 import typer
 
-from alknet.call.client import Client
 from alknet.cli import identity, logs
-from alknet.cli.failure import Debug, Failure, Misuse
-from alknet.connect import connect
-from alknet.errors import BadKey, Locked, SettingsError
-from alknet.keys import Ed25519Key, parse_ssh_public_line
-from alknet.settings import load_node
-from alknet.transport.address import Address
-
-CONFIG: Final = Path("stack.toml")
-DEFAULT_URL: Final = "ws://127.0.0.1:8480"
+from alknet.cli.failure import Debug
+from alknet.cli.target import DEFAULT_URL, Target, find_target
 
 P = ParamSpec("P")
 
@@ -30,44 +19,6 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The node's settings.  (default: stack.toml)"),
 ]
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A node to call, and the key or token to call it with.
-
-    `expect` is the key or fingerprint that the node must show; None believes whoever answers.
-    """
-
-    url: str
-    key: Ed25519Key | str
-    expect: bytes | str | None
-    timeout: float
-
-    @asynccontextmanager
-    async def open(self, *, is_pinned: bool = True) -> AsyncIterator[Client]:
-        """Open a link and yield a client for it; without *is_pinned*, whoever answers is believed.
-
-        Raises:
-            Unreachable, Refused, Locked: as `alknet.connect`.
-        """
-        expect = self.expect if is_pinned else None
-        async with connect(
-            self.url, identity=self.key, expect=expect, timeout=self.timeout
-        ) as client:
-            yield client
-
-    @asynccontextmanager
-    async def open_even_if_locked(self) -> AsyncIterator[Client]:
-        """As `open`; but a node that cannot show a key, because its vault is locked, is believed.
-
-        For what neither tells that node a secret nor takes its word for much.
-        """
-        async with AsyncExitStack() as stack:
-            try:
-                client = await stack.enter_async_context(self.open())
-            except Locked:
-                client = await stack.enter_async_context(self.open(is_pinned=False))
-            yield client
 
 
 def talks_to_a_node(
@@ -114,7 +65,7 @@ def talks_to_a_node(
         **arguments: Any,
     ) -> None:
         logs.configure(is_verbose=debug, level="debug" if debug else "critical")
-        target = _find(node, config, identity_file, token_file, timeout, expect)
+        target = find_target(node, config, identity_file, token_file, timeout, expect)
         trio.run(partial(command, target, **arguments))
 
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
@@ -128,86 +79,3 @@ def talks_to_a_node(
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
-
-
-def _find(
-    url: str | None,
-    config: Path | None,
-    identity_file: Path | None,
-    token_file: Path | None,
-    timeout: float,
-    expect: str | None,
-) -> Target:
-    """Return the target that the options, or else the settings, name.
-
-    Raises:
-        Misuse: they name none, or two.
-        SettingsError, Failure: a file that they name cannot be used.
-    """
-    if (
-        identity_file is not None
-        and token_file is not None
-        and not os.environ.get(identity.VARIABLE)
-    ):
-        raise Misuse("--identity and --token-file are two ways to say who you are: choose one")
-    beside = config or CONFIG
-    pinned: bytes | str | None = None if expect is None else _read_expected(expect)
-    if url is None and (config is not None or CONFIG.is_file()):
-        settings = load_node(beside)
-        url = _connectable(settings.listen, beside)
-        pinned = settings.identity if pinned is None else pinned
-    url = _checked(url or DEFAULT_URL)
-    key: Ed25519Key | str
-    if token_file is not None:
-        key = identity.read_token(token_file)
-    else:
-        key = identity.read_key(identity_file or _default_key(beside.parent))
-    return Target(url, key, pinned, timeout)
-
-
-def _default_key(directory: Path) -> Path:
-    path = directory / identity.KEY_FILE
-    if not path.exists():
-        raise Misuse(
-            f"there is no {path} to call with: name a key with --identity FILE or "
-            f"${identity.VARIABLE}, or a token with --token-file FILE"
-        )
-    return path
-
-
-def _checked(url: str) -> str:
-    try:
-        Address.parse(url)
-    except SettingsError as error:
-        raise Misuse(f"--node: {error}") from None
-    return url
-
-
-def _connectable(listen: tuple[str, ...], path: Path) -> str:
-    """Return the URL at which the node that listens at *listen* can be reached from here."""
-    for url in listen:
-        address = Address.parse(url)
-        if address.port != 0:
-            here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
-            return str(msgspec.structs.replace(address, host=here))
-    raise Failure(
-        f"{path} names no URL that the node could be reached at: give the one that "
-        f"`alknet serve` printed, with --node URL"
-    )
-
-
-def _read_expected(text: str) -> bytes | str:
-    """Return the key, or the fingerprint of the key, that *text* is."""
-    if text.startswith("SHA256:"):
-        return text.rstrip("=")
-    kind, _, digits = text.partition(":")
-    try:
-        raw = bytes.fromhex(digits) if kind == "ed25519" else parse_ssh_public_line(text)[0]
-    except (BadKey, ValueError):
-        raw = b""
-    if len(raw) != 32:
-        raise Misuse(
-            "--expect: give a fingerprint (SHA256:...), an OpenSSH public key "
-            "(ssh-ed25519 AAAA...) or ed25519: and 64 hex digits"
-        )
-    return raw

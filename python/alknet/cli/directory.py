@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from alknet.call.client import Client
-from alknet.cli.connection import Target, talks_to_a_node
+from alknet.cli.connection import talks_to_a_node
 from alknet.cli.output import AsJson, emit_json, emit_table, printable
+from alknet.cli.target import Target
 from alknet.protocol.directory import ListOperations, ListPeers, Schema
 
 
@@ -17,7 +18,10 @@ from alknet.protocol.directory import ListOperations, ListPeers, Schema
 async def services(
     target: Target,
     peers: Annotated[
-        bool, typer.Option("--peers", help="List the connected peers and what they offer instead.")
+        bool,
+        typer.Option(
+            "--peers", metavar="", help="List the connected peers and what they offer instead."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

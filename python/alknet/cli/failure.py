@@ -52,7 +52,9 @@ def _show_tracebacks(wanted: bool) -> None:
 
 Debug = Annotated[
     bool,
-    typer.Option("--debug", callback=_show_tracebacks, help="Show the traceback of an error."),
+    typer.Option(
+        "--debug", metavar="", callback=_show_tracebacks, help="Show the traceback of an error."
+    ),
 ]
 
 
@@ -82,6 +84,9 @@ def report(error: BaseException) -> int:
     if isinstance(cause, KeyboardInterrupt):
         return INTERRUPTED
     sentence, code = _explain(cause)
+    if not sentence:
+        # `alknet` alone: Typer has shown the help already.
+        return code
     print(f"alknet: {printable(sentence)}", file=sys.stderr)  # noqa: T201
     return code
 
@@ -105,6 +110,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
 def _usage_sentence(error: typer.TyperException) -> str:
     """Return the sentence of a usage error, and the command that tells more."""
     text = error.format_message().rstrip(".").replace("\n", " ")
+    if not text:
+        return ""
     context = getattr(error, "ctx", None)
     hint = f" (see {context.command_path} --help)" if context is not None else ""
     return f"{text[:1].lower()}{text[1:]}{hint}"

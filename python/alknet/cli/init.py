@@ -11,13 +11,13 @@ import msgspec
 import typer
 
 from alknet.cli import terminal
-from alknet.cli.connection import CONFIG, DEFAULT_URL
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.identity import KEY_FILE
 from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
 from alknet.cli.stack_toml import stack_toml
+from alknet.cli.target import CONFIG, DEFAULT_URL
 from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
 from alknet.runtime.vault import IDENTITY_PATH
@@ -28,7 +28,7 @@ _COLUMNS: Final = 4
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where its files shall be.")
+        Path, typer.Argument(metavar="DIR", help="Where its files shall be.")
     ] = Path(),
     name: Annotated[str, typer.Option(help="What paths call the node.")] = "head",
     words: Annotated[
@@ -40,7 +40,10 @@ def init(
     ] = None,
     ask_passphrase: AskPassphrase = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite the settings and the key that are there.")
+        bool,
+        typer.Option(
+            "--force", metavar="", help="Overwrite the settings and the key that are there."
+        ),
     ] = False,
     _debug: Debug = False,
 ) -> None:

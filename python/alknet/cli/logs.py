@@ -49,10 +49,12 @@ def configure(*, level: str, is_verbose: bool = False) -> None:
 
 
 def _rendering() -> list[Any]:
+    # Both of structlog's own ways to render a traceback show local variables: they hold requests.
     if sys.stderr.isatty():
         is_coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return [structlog.dev.ConsoleRenderer(colors=is_coloured)]
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=is_coloured, exception_formatter=plain)]
     return [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(ensure_ascii=True),
     ]

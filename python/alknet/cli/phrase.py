@@ -32,7 +32,9 @@ PhraseDescriptor = Annotated[
 ]
 AskPassphrase = Annotated[
     bool,
-    typer.Option("--ask-passphrase", help="Ask for the BIP-39 passphrase too, at the terminal."),
+    typer.Option(
+        "--ask-passphrase", metavar="", help="Ask for the BIP-39 passphrase too, at the terminal."
+    ),
 ]
 
 

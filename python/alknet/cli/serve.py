@@ -11,10 +11,10 @@ import trio
 import typer
 
 from alknet.cli import logs
-from alknet.cli.connection import CONFIG
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.output import AsJson, ReaderLeft, emit, emit_line
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.target import CONFIG
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, load, open_node
 from alknet.settings import Settings
@@ -30,11 +30,16 @@ def serve(
     phrase_fd: PhraseDescriptor = None,
     ask_passphrase: AskPassphrase = False,
     is_locked: Annotated[
-        bool, typer.Option("--locked", help="Start without a phrase; `alknet unlock` gives it.")
+        bool,
+        typer.Option(
+            "--locked", metavar="", help="Start without a phrase; `alknet unlock` gives it."
+        ),
     ] = False,
     no_core_dumps: Annotated[
         bool,
-        typer.Option("--no-core-dumps", help="Let nobody but root read or dump this process."),
+        typer.Option(
+            "--no-core-dumps", metavar="", help="Let nobody but root read or dump this process."
+        ),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,

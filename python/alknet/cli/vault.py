@@ -2,20 +2,26 @@
 
 import time
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from alknet.cli.connection import Target, talks_to_a_node
+from alknet.call.client import Client
+from alknet.cli.connection import talks_to_a_node
 from alknet.cli.failure import Failure
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
-from alknet.errors import AlreadyUnlocked, Forbidden
+from alknet.cli.target import Target
+from alknet.errors import AlreadyUnlocked, Forbidden, NotFound
 from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
 from alknet.protocol.directory import ListPeers, Ping
+from alknet.protocol.request import Request
 from alknet.protocol.secret import Lock, Status, Unlock, VaultStatus
 from alknet.runtime.vault import IDENTITY_PATH
+
+Reply = TypeVar("Reply")
 
 
 @talks_to_a_node
@@ -79,14 +85,17 @@ def _show(status: VaultStatus, as_json: bool) -> None:
 
 @talks_to_a_node
 async def status(target: Target, as_json: AsJson = False) -> None:
-    """Say whether a node answers, whether its vault is locked, and who is connected to it."""
+    """Say whether a node answers, whether its vault is locked, and who is connected to it.
+
+    As far as you may know: a row is missing where the node would not tell you.
+    """
     async with target.open_even_if_locked() as client:
         begun = time.perf_counter()
         pong = await client.call(Ping())
         milliseconds = (time.perf_counter() - begun) * 1000
-        vault = await client.call(Status())
-        peers = (await client.call(ListPeers())).peers
-    names = [each.peer_id for each in peers]
+        vault = await _if_allowed(client, Status())
+        peers = await _if_allowed(client, ListPeers())
+    names = None if peers is None else [each.peer_id for each in peers.peers]
     if as_json:
         emit_json({
             "node": pong.node,
@@ -98,13 +107,21 @@ async def status(target: Target, as_json: AsJson = False) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="cyan")
-    for name, value in (
-        ("node", pong.node),
-        ("url", f"{target.url} ({milliseconds:.1f} ms)"),
-        ("vault", "locked: alknet unlock" if vault.locked else "unlocked"),
-        ("identity", vault.identity or "none while it is locked"),
-        ("memory", "kept out of swap" if vault.memory_locked else "may be written to swap"),
-        ("peers", ", ".join(names)),
-    ):
-        table.add_row(name, Text(printable(value)))
+    table.add_row("node", Text(printable(pong.node)))
+    table.add_row("url", f"{target.url} ({milliseconds:.1f} ms)")
+    if vault is not None:
+        table.add_row("vault", "locked: alknet unlock" if vault.locked else "unlocked")
+        table.add_row("identity", vault.identity or "none while it is locked")
+        swap = "kept out of swap" if vault.memory_locked else "may be written to swap"
+        table.add_row("memory", swap)
+    if names is not None:
+        table.add_row("peers", Text(printable(", ".join(names))))
     emit_table(table)
+
+
+async def _if_allowed(client: Client, request: Request[Reply]) -> Reply | None:
+    """Return the answer, or None where the node runs no such service or we may not ask it."""
+    try:
+        return await client.call(request)
+    except (Forbidden, NotFound):
+        return None
