@@ -33,7 +33,9 @@ def peer(name, key, *scopes, **fields):
 def node_settings(*peers, listen=("ws://127.0.0.1:0",), tokens=(), **fields):
     """Return the settings of a node that listens on loopback and knows alice and a worker."""
     return Settings(
-        node=NodeSettings(listen=listen, drain=fields.pop("drain", 1.0)),
+        node=NodeSettings(
+            name=fields.pop("name", "head"), listen=listen, drain=fields.pop("drain", 1.0)
+        ),
         services={
             "auth": AuthSettings(
                 peers=peers

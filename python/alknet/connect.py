@@ -9,6 +9,7 @@ from alknet.call.client import Client
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
 from alknet.dialer import Dialer
+from alknet.errors import first_of
 from alknet.keys import Ed25519Key
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
@@ -70,7 +71,10 @@ async def connect(
         limits=limits,
     )
     async with open_background() as nursery:
-        await nursery.start(supervisor.run)
+        try:
+            await nursery.start(supervisor.run)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
         client = RemoteClient(await dialer.open(nursery), timeout=timeout, reconnects=reconnect)
         if reconnect:
             nursery.start_soon(dialer.keep, nursery, client)

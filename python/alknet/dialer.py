@@ -131,4 +131,6 @@ class Dialer:
             await RemoteClient(session).call(Register(offered))
         except BaseException:
             session.cancel("our operations could not be registered")
+            with trio.CancelScope(shield=True):
+                await session.closed()
             raise

@@ -1,4 +1,4 @@
-"""A nursery for what serves a block of code, and ends with it."""
+"""A nursery for what serves a block of code, and ends after it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,15 +10,27 @@ import trio
 async def open_background() -> AsyncIterator[trio.Nursery]:
     """Yield a nursery that is cancelled when the block is left.
 
+    Cancelling the block does not reach what runs in the nursery before that, so the block's own
+    `finally` can still make use of it: let calls finish, say goodbye.
+
     An error of the block comes out as it is, not wrapped in a group, so that a caller can catch
     what it knows. An error of a background task cancels the block and comes out in a group.
     """
     failed: Exception | None = None
-    async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as outer:
+        nursery: trio.Nursery = await outer.start(_hold)
         try:
             yield nursery
         except Exception as error:
             failed = error
-        nursery.cancel_scope.cancel()
+        finally:
+            nursery.cancel_scope.cancel()
     if failed is not None:
         raise failed
+
+
+async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as nursery:
+            task_status.started(nursery)
+            await trio.sleep_forever()

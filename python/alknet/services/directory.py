@@ -98,6 +98,12 @@ class DirectoryService(Service, namespace="services"):
                 "only a peer can register operations, over the link by which it is to be called; "
                 "a service of this process is given to open_node(services=...)"
             )
+        name = session.peer
+        if self._home.is_here(name):
+            raise InvalidInput(
+                f"a peer called {name!r} cannot be called, for that means the node itself: "
+                f"give it another name under [[auth.peers]]"
+            )
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
         node = self._home.peers.offer(session, offered)
         return Registered(node=node, operations=len(offered))

@@ -41,6 +41,7 @@ from alknet.runtime.service import Service, handler
 from alknet.runtime.vault import OWN, Vault
 
 FIRST_KEY_VERSION = 2
+LAST_KEY_VERSION = FIRST_KEY_VERSION + 2**31 - 1
 LONGEST_PASSWORD = 255
 
 
@@ -94,6 +95,7 @@ class SecretService(Service, namespace="secrets"):
 
     @handler(concurrent=True)
     def encrypt(self, request: Encrypt, context: Context) -> Sealed:
+        encryption_path(request.key_version)
         sealed = self._keyring(context).seal(
             request.data,
             key_version=request.key_version,
@@ -108,6 +110,7 @@ class SecretService(Service, namespace="secrets"):
 
     @handler(concurrent=True)
     def rotate(self, request: Rotate, context: Context) -> Sealed:
+        encryption_path(request.to_version)
         sealed = self._keyring(context).rotate(
             _encrypted(request.sealed),
             request.to_version,
@@ -159,6 +162,7 @@ def _tenant(context: Context) -> str:
 
 
 def _encrypted(sealed: Sealed) -> EncryptedData:
+    encryption_path(sealed.key_version)
     return EncryptedData(
         key_version=sealed.key_version, salt=sealed.salt, iv=sealed.iv, data=sealed.data
     )
@@ -168,11 +172,12 @@ def encryption_path(key_version: int) -> str:
     """Return the path of the encryption key of *key_version*.
 
     Raises:
-        InvalidInput: versions below 2 were not derived from a seed.
+        InvalidInput: no key of that version is derived from a seed.
     """
-    if key_version < FIRST_KEY_VERSION:
+    if not FIRST_KEY_VERSION <= key_version <= LAST_KEY_VERSION:
         raise InvalidInput(
-            f"key_version {key_version} has no derived key: {FIRST_KEY_VERSION} is the first",
+            f"key_version {key_version} has no derived key: {FIRST_KEY_VERSION} is the first and "
+            f"{LAST_KEY_VERSION} the last",
             details={"field": "key_version"},
         )
     return f"m/74'/2'/0'/{key_version - FIRST_KEY_VERSION}'"

@@ -120,7 +120,7 @@ class KeySet:
         The look-up is by SHA-256, so its timing tells nothing of the token: a hash with the same
         first bytes is as hard to make as the token itself is to guess.
         """
-        found = self._tokens.get(hashlib.sha256(token.encode()).digest())
+        found = self._tokens.get(hashlib.sha256(token.encode(errors="surrogatepass")).digest())
         if found is None or found[1] <= time.time():
             return None
         return found[0]
