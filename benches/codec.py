@@ -84,13 +84,13 @@ def envelope_decode() -> Pair:
     encoder = Encoder("json", framed=False)
     _request(encoder, 0, msgspec.json.encode(INPUT))
     [data] = encoder.take()
-    feed = Decoder("json", framed=False).feed
+    decode_envelope = Decoder("json", framed=False).decode
     decode_input = msgspec.json.Decoder(Input).decode
     decode = msgspec.json.Decoder(Envelope).decode
 
     def ours() -> None:
         for _ in itertools.repeat(None, CALLS):
-            [event] = feed(data)
+            event = decode_envelope(data)
             decode_input(event.input)  # type: ignore[union-attr] # it is a request
 
     def peer() -> None:
@@ -98,7 +98,7 @@ def envelope_decode() -> Pair:
             decode(data)
 
     def same() -> bool:
-        [event] = feed(data)
+        event = decode_envelope(data)
         assert isinstance(event, CallRequested)
         return _fields(event, decode_input(event.input)) == _peer_fields(decode(data))
 

@@ -4,7 +4,7 @@ use super::event::{Body, Event, Format};
 use super::kind::Kind;
 use super::limits::Limits;
 use super::malformed::{InField, Malformed, quoted};
-use super::payload::{self, Fields, each_key};
+use super::payload::{self, Fields, rest_of_keys};
 use super::reader::{Read, Reader};
 use super::text::Text;
 use super::{json, msgpack};
@@ -54,7 +54,16 @@ fn envelope<'a, R: Reader<'a>>(reader: &mut R, event: &mut Event<'a>) -> Read<()
     // Where the payload is, if it came before its type was known.
     let mut deferred = None;
     let mut request_id = None;
-    each_key(reader, "envelope", |reader, field, key| {
+    let map = match reader.usual_start() {
+        Some((known, map)) => {
+            kind = known;
+            fields.assume(TYPE | ID);
+            event.id = reader.string().in_field("id")?;
+            map
+        }
+        None => reader.enter_map().in_field("envelope")?,
+    };
+    rest_of_keys(reader, map, "envelope", |reader, field, key| {
         match field {
             b"type" => {
                 fields.once(TYPE, reader, "type")?;

@@ -2,6 +2,7 @@
 
 use super::ascii::is_ascii;
 use super::event::{Format, Raw};
+use super::kind::Kind;
 use super::limits::Limits;
 use super::malformed::Malformed;
 use super::reader::{Read, Reader};
@@ -281,6 +282,22 @@ impl<'a> Reader<'a> for Scanner<'a> {
 
     fn seek(&mut self, offset: usize) {
         self.at = offset;
+    }
+
+    #[inline]
+    fn usual_start(&mut self) -> Option<(Kind, usize)> {
+        const REQUESTED: &[u8] = b"\x83\xa4type\xaecall.requested\xa2id";
+        const RESPONDED: &[u8] = b"\x83\xa4type\xaecall.responded\xa2id";
+        let kind = if self.bytes.starts_with(REQUESTED) {
+            Kind::Requested
+        } else if self.bytes.starts_with(RESPONDED) {
+            Kind::Responded
+        } else {
+            return None;
+        };
+        // Both are of one length, and one key is still to come.
+        self.at = REQUESTED.len();
+        Some((kind, 1))
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! What the header decoder asks of a format. Two formats, one decoder: see `json` and `msgpack`.
 
 use super::event::{Format, Raw};
+use super::kind::Kind;
 use super::malformed::Malformed;
 use super::text::Text;
 
@@ -20,6 +21,9 @@ pub(crate) trait Reader<'a> {
     fn value_offset(&mut self) -> usize;
     /// Go back (or forth) to the value at *offset*, as `value_offset` told it.
     fn seek(&mut self, offset: usize);
+    /// Step over the beginning that nearly every envelope has, `type` first and then the key `id`,
+    /// if it stands here to the letter; the rest of the map follows the id.
+    fn usual_start(&mut self) -> Option<(Kind, Self::Map)>;
     /// Begin a map; anything else is refused.
     fn enter_map(&mut self) -> Read<Self::Map>;
     /// The next key, or nothing at the end of the map.

@@ -2,6 +2,7 @@
 
 use alknet_core::envelope::{self, Event, Format, Limits, Malformed};
 use alknet_core::frame::{BadFrame, Splitter};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -96,6 +97,23 @@ impl Decoder {
         }
     }
 
+    /// Return the event of *data*, which is exactly one envelope.
+    ///
+    /// As `feed` of a decoder without frames, but without the list. Raises MalformedEnvelope or
+    /// FrameTooLarge, and ValueError if the decoder is framed.
+    fn decode<'py>(&mut self, py: Python<'py>, data: Bytes<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.splitter.is_some() {
+            return Err(PyValueError::new_err(
+                "a framed decoder reads a stream, which may hold no envelope or many: use feed()",
+            ));
+        }
+        if let Some(failure) = &self.failure {
+            return Err(failure.error(py));
+        }
+        self.message(py, &data)
+            .map_err(|fault| failed(py, self.failure.insert(fault), &PyList::empty(py)))
+    }
+
     /// How many bytes of a frame wait for the rest of it.
     #[getter]
     fn buffered(&self) -> usize {
@@ -110,41 +128,51 @@ impl Decoder {
 }
 
 impl Decoder {
+    /// One envelope, without a frame.
+    #[inline]
+    fn message<'py>(&mut self, py: Python<'py>, data: &[u8]) -> Result<Bound<'py, PyAny>, Failure> {
+        let (size, limit) = (data.len(), self.limits.frame_bytes);
+        if size > limit {
+            return Err(BadFrame::TooLarge { size, limit }.into());
+        }
+        one(py, data, self.format, &self.limits, &mut self.names)
+    }
+
     fn read<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {
-        let Self {
-            format,
-            limits,
-            splitter,
-            names,
-            failure,
-        } = self;
-        let mut one = |body: &[u8]| {
-            let mut event = Event::NONE;
-            envelope::decode(body, *format, limits, &mut event).map_err(Failure::Envelope)?;
-            events::object(py, &event, names).map_err(Failure::Python)
+        let events;
+        let outcome = if let Some(splitter) = &mut self.splitter {
+            events = PyList::empty(py);
+            splitter.feed(data, |body| {
+                let event = one(py, body, self.format, &self.limits, &mut self.names)?;
+                events.append(event).map_err(Failure::Python)
+            })
+        } else {
+            match self.message(py, data) {
+                Ok(event) => return PyList::new(py, [event]),
+                Err(fault) => {
+                    events = PyList::empty(py);
+                    Err(fault)
+                }
+            }
         };
-        let Some(splitter) = splitter else {
-            let (size, limit) = (data.len(), limits.frame_bytes);
-            let outcome = if size > limit {
-                Err(BadFrame::TooLarge { size, limit }.into())
-            } else {
-                one(data)
-            };
-            return match outcome {
-                Ok(event) => PyList::new(py, [event]),
-                Err(fault) => Err(failed(py, failure.insert(fault), &PyList::empty(py))),
-            };
-        };
-        let events = PyList::empty(py);
-        let outcome = splitter.feed(data, |body| {
-            let event = one(body)?;
-            events.append(event).map_err(Failure::Python)
-        });
         match outcome {
             Ok(()) => Ok(events),
-            Err(fault) => Err(failed(py, failure.insert(fault), &events)),
+            Err(fault) => Err(failed(py, self.failure.insert(fault), &events)),
         }
     }
+}
+
+#[inline]
+fn one<'py>(
+    py: Python<'py>,
+    body: &[u8],
+    format: Format,
+    limits: &Limits,
+    names: &mut Names,
+) -> Result<Bound<'py, PyAny>, Failure> {
+    let mut event = Event::NONE;
+    envelope::decode(body, format, limits, &mut event).map_err(Failure::Envelope)?;
+    events::object(py, &event, names).map_err(Failure::Python)
 }
 
 /// The error to raise, with the events that came before the fault.

@@ -6,6 +6,7 @@ mod run;
 mod text;
 
 use super::event::{Format, Raw};
+use super::kind::Kind;
 use super::limits::Limits;
 use super::malformed::Malformed;
 use super::reader::{Read, Reader};
@@ -199,6 +200,22 @@ impl<'a> Reader<'a> for Scanner<'a> {
 
     fn seek(&mut self, offset: usize) {
         self.at = offset;
+    }
+
+    #[inline]
+    fn usual_start(&mut self) -> Option<(Kind, bool)> {
+        const REQUESTED: &[u8] = br#"{"type":"call.requested","id":"#;
+        const RESPONDED: &[u8] = br#"{"type":"call.responded","id":"#;
+        let kind = if self.bytes.starts_with(REQUESTED) {
+            Kind::Requested
+        } else if self.bytes.starts_with(RESPONDED) {
+            Kind::Responded
+        } else {
+            return None;
+        };
+        // Both are of one length.
+        self.at = REQUESTED.len();
+        Some((kind, false))
     }
 
     #[inline]

@@ -12,9 +12,20 @@ use super::super::text::Text;
 pub(crate) fn each_key<'a, R: Reader<'a>>(
     reader: &mut R,
     map_name: &'static str,
+    visit: impl FnMut(&mut R, &[u8], Text<'a>) -> Read<()>,
+) -> Read<()> {
+    let map = reader.enter_map().in_field(map_name)?;
+    rest_of_keys(reader, map, map_name, visit)
+}
+
+/// As `each_key`, for a map of which the reader is in the middle.
+#[inline(always)]
+pub(crate) fn rest_of_keys<'a, R: Reader<'a>>(
+    reader: &mut R,
+    mut map: R::Map,
+    map_name: &'static str,
     mut visit: impl FnMut(&mut R, &[u8], Text<'a>) -> Read<()>,
 ) -> Read<()> {
-    let mut map = reader.enter_map().in_field(map_name)?;
     while let Some(key) = reader.next_key(&mut map).in_field(map_name)? {
         let resolved;
         let name = if let Some(name) = key.plain() {
@@ -66,6 +77,12 @@ impl<'a> Fields<'a> {
         }
         self.seen |= bit;
         Ok(())
+    }
+
+    /// Note fields that were read without being looked at one by one.
+    #[inline]
+    pub(crate) fn assume(&mut self, bits: u32) {
+        self.seen |= bits;
     }
 
     #[inline]

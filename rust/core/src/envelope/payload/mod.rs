@@ -10,7 +10,8 @@ use super::malformed::{InField, Malformed};
 use super::reader::{Read, Reader};
 use super::text::Text;
 
-pub(crate) use fields::{Fields, each_key};
+use fields::each_key;
+pub(crate) use fields::{Fields, rest_of_keys};
 use fields::{OlderId, REQUEST_ID};
 
 /// Read the payload of a *kind* at the reader's position into *body*; null stands for an empty map.
