@@ -12,8 +12,9 @@ import msgspec
 import trio
 import typer
 
+from alknet import logs
 from alknet.call.client import Client
-from alknet.cli import identity, logs
+from alknet.cli import identity
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.connect import connect
 from alknet.errors import BadKey, Locked, SettingsError
