@@ -56,6 +56,9 @@ class FarInvocation:
 
     fail = respond
 
+    def facts(self):
+        return self.context.facts()
+
     async def send(self, item):
         await trio.lowlevel.checkpoint()
 

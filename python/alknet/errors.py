@@ -41,7 +41,7 @@ A program branches on the class; the text is for the person. No text holds a sec
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -273,12 +273,30 @@ class SettingsError(AlknetError):
     """What the operator wrote, or the machine, does not let the node start as asked."""
 
 
-def traced(error: BaseException) -> str:
+def traced(error: BaseException, *, is_confidential: bool = False) -> str:
     """Return the traceback of *error* as text for a log: lines of code, never their values.
 
-    Logging libraries like to show local variables with a traceback; ours hold requests.
+    Logging libraries like to show local variables with a traceback; ours hold requests. The error's
+    own words are left out too where the call *is_confidential*: they may quote what it was about.
     """
-    return "".join(traceback.format_exception(error))
+    if not is_confidential:
+        return "".join(traceback.format_exception(error))
+    return "".join(_without_words(error, set()))
+
+
+def _without_words(error: BaseException, seen: set[int]) -> Iterator[str]:
+    """Yield the lines of the traceback of *error* and of what led to it, without their messages."""
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _without_words(before, seen)
+        yield "\nwhich led to\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__qualname__}: <not shown: the call was confidential>\n"
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _without_words(each, seen)
 
 
 def first_of(error: BaseException) -> BaseException:

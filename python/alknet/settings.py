@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -32,6 +32,7 @@ _IN_WORDS: Final = {
     _FINGERPRINT: "should read SHA256: and 43 characters, as `alknet status` prints it",
     _URL: "should read ws://host:port, wss:// or tcp://",
 }
+Level = Literal["debug", "info", "warning", "error"]
 S = TypeVar("S")
 
 
@@ -41,13 +42,16 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `name` is what paths call this node, beside `head`. `listen` holds the URLs it answers at; port
     0 takes a free one. `drain` is how many seconds calls in flight may take when it stops.
     `identity` is the fingerprint (`SHA256:...`) of the key that its phrase gives it; a phrase that
-    gives another is refused.
+    gives another is refused. `log` is the least level that is logged. `slow` is how many seconds a
+    handler that keeps its service from others may take before the log says so; 0 means never.
     """
 
     name: Name = "head"
     listen: tuple[Url, ...] = ()
     drain: Seconds = 5.0
     identity: Fingerprint | None = None
+    log: Level = "info"
+    slow: Seconds = 5.0
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -77,7 +77,7 @@ class Context:
             self._request_id = f"local-{next(_serial)}"
         return self._request_id
 
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, Any]:
         """Return what every line of the log says about this call: who and where, never what."""
         return {
             "operation": self.spec.name,

@@ -6,6 +6,7 @@ caller, read the input, hand the call to whoever answers. A handler that may run
 
 import math
 from contextlib import suppress
+from typing import Any
 
 import structlog
 import trio
@@ -74,11 +75,8 @@ class Dispatcher(Home):
             # A request type whose own code fails while it is read must cost no one else the link.
             log.error(
                 "request failed",
-                operation=event.operation,
-                request_id=request_id,
-                parent_id=event.parent_id,
-                peer=session.peer,
-                cause=traced(error),
+                **facts_of(session, event),
+                cause=traced(error, is_confidential=True),
             )
             self._refuse(session, event, Internal(f"{event.operation} could not be read"))
 
@@ -86,13 +84,8 @@ class Dispatcher(Home):
         """Answer *event*, which has not become a call, with *error*, and count it."""
         session.refuse(event.id, error)
         if session.access_log is not None:
-            session.access_log.debug(
-                "call",
-                operation=event.operation,
-                request_id=event.id,
-                parent_id=event.parent_id,
-                outcome=error.code,
-            )
+            facts = facts_of(session, event)
+            session.access_log.debug("call", **facts, outcome=error.code, seconds=0.0)
         with suppress(InvalidInput):
             node, name = self.split(event.operation)
             entry = self.registry.get(name) if node is None else None
@@ -183,3 +176,16 @@ class Dispatcher(Home):
             invocation.span = trace.served(spec.name, traceparent, about)
         session.inbound[event.id] = invocation
         entry.endpoint.submit(invocation)
+
+
+def facts_of(session: Session, event: CallRequested) -> dict[str, Any]:
+    """Return what the log says about a request that has not become a call, as `Context.facts`."""
+    traceparent = trace.parse(event.traceparent)
+    return {
+        "operation": event.operation,
+        "request_id": event.id,
+        "parent_id": event.parent_id,
+        "peer": session.peer,
+        "caller": None,
+        "trace": None if traceparent is None else trace.trace_id(traceparent),
+    }

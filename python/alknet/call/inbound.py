@@ -72,6 +72,13 @@ class RemoteInvocation(Invocation):
 
     @property
     def context(self) -> Context:
+        return self._context(read_metadata(self._event))
+
+    def facts(self) -> dict[str, Any]:
+        # Metadata are not looked at: they may be such that reading them fails.
+        return self._context(None).facts()
+
+    def _context(self, metadata: dict[str, Any] | None) -> Context:
         event = self._event
         return Context(
             self._home,
@@ -81,7 +88,7 @@ class RemoteInvocation(Invocation):
             request_id=event.id,
             parent_id=event.parent_id,
             deadline=self.deadline,
-            metadata=read_metadata(event),
+            metadata=metadata,
             session=self.session,
             traceparent=None if self.span is None else self.span.traceparent,
         )
@@ -116,8 +123,7 @@ class RemoteInvocation(Invocation):
         if self.span is not None:
             self.span.end(code)
         if session.access_log is not None:
-            facts = self.context.facts()
-            session.access_log.debug("call", **facts, outcome=code or "OK", seconds=seconds)
+            session.access_log.debug("call", **self.facts(), outcome=code or "OK", seconds=seconds)
         return True
 
     def credit(self, items: int) -> None:

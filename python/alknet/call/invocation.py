@@ -91,6 +91,10 @@ class Invocation(ABC):
     def context(self) -> Context:
         """The call's surroundings, made when they are first asked for."""
 
+    def facts(self) -> dict[str, Any]:
+        """Return what every line of the log says about this call; never raises."""
+        return self.context.facts()
+
     @abstractmethod
     def respond(self, value: Any) -> None:
         """Give the answer; goes nowhere if the call is over."""

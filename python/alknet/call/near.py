@@ -39,7 +39,11 @@ class LocalInvocation(OneShot, Invocation):
 
     @property
     def context(self) -> Context:
-        return self._source.context(self.entry)
+        source = self._source
+        if not isinstance(source, Told):
+            # Made once, so that the call goes by one request id whoever asks for it.
+            self._source = source = Told(source.context(self.entry))
+        return source.context(self.entry)
 
     def respond(self, value: Any) -> None:
         # OneShot.respond, written out and counted: this is run for every call.

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from alknet.cli.connection import CONFIG
 from alknet.cli.failure import Debug, Failure
 from alknet.cli.output import AsJson, emit, emit_json
+from alknet.cli.target import CONFIG
 from alknet.node import load
 from alknet.services.storage.base import StorageSettings
 from alknet.settings import Settings

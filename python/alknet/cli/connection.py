@@ -9,7 +9,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import trio
 import typer
 
-from alknet.cli import identity, logs
+from alknet import logs
+from alknet.cli import identity
 from alknet.cli.failure import Debug
 from alknet.cli.target import DEFAULT_URL, Target, find_target
 

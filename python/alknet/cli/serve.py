@@ -10,7 +10,7 @@ import structlog
 import trio
 import typer
 
-from alknet.cli import logs
+from alknet import logs
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.output import AsJson, ReaderLeft, emit, emit_line
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
@@ -50,10 +50,10 @@ def serve(
     one line, `ready URL`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM let
     calls in flight finish, for as long as `drain` allows; a second one does not.
     """
-    logs.configure(level="debug" if debug else "info", is_verbose=debug)
+    settings = load(config)
+    logs.configure(level="debug" if debug else settings.node.log, is_verbose=debug)
     if no_core_dumps:
         disable_core_dumps()
-    settings = load(config)
     if not settings.node.listen:
         raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
     keyring = None

@@ -4,7 +4,7 @@ import math
 import secrets
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import aclosing
 from types import MethodType
 from typing import Any
@@ -13,9 +13,8 @@ import structlog
 import trio
 
 from alknet.call import trace
-from alknet.call.context import Context
 from alknet.call.invocation import ContextSource, Entry, Invocation
-from alknet.call.operation import operation_type
+from alknet.call.operation import OperationSpec, operation_type
 from alknet.call.trace import Span
 from alknet.errors import (
     CallError,
@@ -154,7 +153,7 @@ class Actor:
                         answer = await by(invocation.deadline, scope, answer)
             except Exception as error:
                 self._end(invocation)
-                invocation.fail(_outcome(error, invocation.context))
+                invocation.fail(_outcome(error, invocation))
                 if isinstance(error, ServiceFailed):
                     raise
             else:
@@ -163,7 +162,7 @@ class Actor:
                     invocation.respond(answer)
                 except Exception as error:
                     # What was answered cannot be written to the caller's link.
-                    invocation.fail(_outcome(error, invocation.context))
+                    invocation.fail(_outcome(error, invocation))
             if scope.cancel_called:
                 return
             served += 1
@@ -235,9 +234,11 @@ class HandlerEndpoint:
         if not actor.is_serving:
             raise actor.gone()
         actor.busy += 1
+        context = None
         try:
             if self.wants_more:
-                result = self.method(request, source.context(entry))
+                context = source.context(entry)
+                result = self.method(request, context)
             else:
                 result = self.method(request)
             return await result if self.is_async else result
@@ -246,7 +247,8 @@ class HandlerEndpoint:
         except Exception as error:
             if isinstance(error, ServiceFailed):
                 actor.crash(error)
-            raise fault(error, source.context(entry)) from error
+            context = context or source.context(entry)
+            raise fault(error, entry.spec, context.facts()) from error
         finally:
             actor.busy -= 1
             if actor.is_draining:
@@ -256,7 +258,7 @@ class HandlerEndpoint:
         try:
             invocation.respond(self.call(invocation))
         except Exception as error:
-            invocation.fail(_outcome(error, invocation.context))
+            invocation.fail(_outcome(error, invocation))
             if isinstance(error, ServiceFailed):
                 self.actor.crash(error)
 
@@ -292,7 +294,7 @@ class HandlerEndpoint:
                     await invocation.send(item)
             invocation.complete()
         except Exception as error:
-            invocation.fail(_outcome(error, invocation.context))
+            invocation.fail(_outcome(error, invocation))
             if isinstance(error, ServiceFailed):
                 raise
 
@@ -347,19 +349,22 @@ async def _raise(error: Exception) -> None:
     raise error
 
 
-def _outcome(error: Exception, context: Context) -> CallError:
-    return error if isinstance(error, CallError) else fault(error, context)
+def _outcome(error: Exception, invocation: Invocation) -> CallError:
+    if isinstance(error, CallError):
+        return error
+    return fault(error, invocation.entry.spec, invocation.facts())
 
 
-def fault(error: Exception, context: Context) -> Internal:
-    """Log *error*, and return what the caller is told: that it is our fault, and the log's id."""
+def fault(error: Exception, spec: OperationSpec, facts: Mapping[str, Any]) -> Internal:
+    """Log *error*, and return what the caller is told: that it is our fault, and the log's id.
+
+    *facts* are those of the call, which the line in the log begins with.
+    """
     correlation = secrets.token_hex(4)
     log.error(
         "handler failed",
-        **context.facts(),
+        **facts,
         correlation=correlation,
-        cause=traced(error),
+        cause=traced(error, is_confidential=spec.confidential),
     )
-    return Internal(
-        f"{context.spec.name} failed; the log of its node has the cause under {correlation}"
-    )
+    return Internal(f"{spec.name} failed; the log of its node has the cause under {correlation}")

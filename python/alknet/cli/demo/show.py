@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from alknet.cli import logs
+from alknet import logs
 from alknet.cli.demo.steps import STEPS, Step, Unexpected, checks_made
 from alknet.cli.demo.world import World, open_world
 from alknet.cli.failure import Failure

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import trio
 
-from alknet import CallError, Client, connect
-from alknet.cli import failure, logs
+from alknet import CallError, Client, connect, logs
+from alknet.cli import failure
 from alknet.cli.demo.greeter import Greeter
 from alknet.cli.identity import read_key
 
