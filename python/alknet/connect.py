@@ -49,7 +49,8 @@ async def connect(
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
     as long as their own timeout lets them. What was in flight is never sent twice; `retryable` says
     whether that would be safe, as the operation's declaration has it. A subscription that declares
-    `resume=` goes on behind the last item that was read; others end with Disconnected.
+    `resume=` goes on behind the last item that was read, also when the service it comes from is
+    being restarted; others end with Disconnected.
 
     Raises:
         Unreachable: no node answers there.

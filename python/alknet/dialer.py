@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import structlog
 import trio
 
+from alknet.call.backoff import LONGEST_PAUSE, backoff
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
@@ -13,7 +14,6 @@ from alknet.errors import AlknetError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
-from alknet.runtime.backoff import LONGEST_PAUSE, backoff
 from alknet.transport.admission import enter
 from alknet.transport.road import Dial
 from alknet.wire.limits import Limits

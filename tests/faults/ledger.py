@@ -7,6 +7,7 @@ import msgspec
 import trio
 
 from alknet import Duplex, Request, Service, Subscription, Upload, handler, operation
+from alknet.errors import ServiceFailed
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ class SumAgain(Upload[int, int], frozen=True):
     """Return the sum of the items, which may be asked for twice."""
 
 
-@operation("ledger/follow", resume=("after", "number"))
+@operation("ledger/follow", scopes=("ledger:follow",), resume=("after", "number"))
 class Follow(Subscription[Line], frozen=True):
     """Yield lines behind `after`, up to `to`, then wait for more, or end if `ends`."""
 
@@ -82,15 +83,24 @@ class Lines(Subscription[Line], frozen=True):
     ends: bool = True
 
 
+@operation("ledger/crash", kind="mutation")
+class Crash(Request[None], frozen=True):
+    """Let the service say that it cannot go on."""
+
+
 @operation("ledger/double")
 class Double(Duplex[int, int], frozen=True):
     """Yield twice each number that comes."""
 
 
 class Ledger(Service, namespace="ledger"):
-    """Answers the requests above. `done` counts how often each number was carried out."""
+    """Answers the requests above.
 
-    def __init__(self) -> None:
+    `done` counts how often each number was carried out. Lines below `written` can be followed.
+    """
+
+    def __init__(self, *, written: int = 10_000) -> None:
+        self.written = written
         self.done: Counter[int] = Counter()
         self.active = 0
         self.begun = 0
@@ -147,7 +157,7 @@ class Ledger(Service, namespace="ledger"):
     async def follow(self, request: Follow) -> AsyncIterator[Line]:
         self.active += 1
         try:
-            for number in range(request.after + 1, request.to):
+            for number in range(request.after + 1, min(request.to, self.written)):
                 yield Line(number)
             if not request.ends:
                 await trio.sleep_forever()
@@ -164,6 +174,10 @@ class Ledger(Service, namespace="ledger"):
                 await trio.sleep_forever()
         finally:
             self.active -= 1
+
+    @handler
+    async def crash(self, _: Crash) -> None:
+        raise ServiceFailed("enough")
 
     @handler
     async def double(self, _: Double, items: AsyncIterator[int]) -> AsyncIterator[int]:

@@ -7,8 +7,16 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from alknet.errors import AlknetError, CallError, DeadlineExceeded, Disconnected
-from alknet.runtime.backoff import FIRST_PAUSE, LONGEST_PAUSE
+from alknet import NodeSettings, Settings
+from alknet.call.backoff import FIRST_PAUSE, LONGEST_PAUSE
+from alknet.errors import (
+    AlknetError,
+    CallError,
+    DeadlineExceeded,
+    Disconnected,
+    Forbidden,
+    Internal,
+)
 from alknet.testing import (
     Fault,
     Faults,
@@ -22,6 +30,7 @@ from alknet.testing import (
 )
 
 from .ledger import (
+    Crash,
     Double,
     Follow,
     Hold,
@@ -269,31 +278,48 @@ async def test_what_a_client_offers_can_be_called_over_the_next_link(autojump_cl
     assert ledger.done == {1: 1, 2: 1}
 
 
+class Replaced:
+    """A node whose place another takes, at the same address."""
+
+    def __init__(self, nursery):
+        self._nursery = nursery
+        self._gone = trio.Event()
+        self.node = None
+
+    async def start(self, ledger):
+        """Stop the node there is, and start one with this *ledger*."""
+        self._gone.set()
+        self._gone = trio.Event()
+        await wait_all_tasks_blocked()
+        self.node = await self._nursery.start(self._run, ledger, self._gone)
+
+    async def _run(self, ledger, gone, *, task_status):
+        settings = Settings(node=NodeSettings(drain=0.5))
+        async with node([ledger], settings=settings) as here:
+            await introduce(here, "tester")
+            task_status.started(here)
+            await gone.wait()
+
+    async def dial(self, nursery, url, *, limits, format="json"):
+        return await road_to(self.node)(nursery, url, limits=limits, format=format)
+
+
+@asynccontextmanager
+async def replaced(ledger):
+    async with trio.open_nursery() as nursery:
+        place = Replaced(nursery)
+        await place.start(ledger)
+        async with connected(place.node, dial=place.dial, reconnect=True) as client:
+            yield place, client
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_client_finds_the_node_that_took_the_place_of_its_own(autojump_clock):
     ledgers = [Ledger(), Ledger()]
-    current = None
-
-    async def dial(nursery, url, *, limits, format="json"):
-        return await road_to(current)(nursery, url, limits=limits, format=format)
-
-    async with trio.open_nursery() as nursery:
-        replaced = trio.Event()
-
-        async def run(ledger, *, task_status):
-            async with node([ledger]) as here:
-                await introduce(here, "tester")
-                task_status.started(here)
-                await replaced.wait()
-
-        current = await nursery.start(run, ledgers[0])
-        async with connected(current, dial=dial, reconnect=True) as client:
-            assert await client.call(Pay(1)) == 1
-            replaced.set()
-            await wait_all_tasks_blocked()
-            replaced = trio.Event()
-            current = await nursery.start(run, ledgers[1])
-            assert await client.call(Pay(2)) == 2
-        replaced.set()
+    async with replaced(ledgers[0]) as (place, client):
+        assert await client.call(Pay(1)) == 1
+        await place.start(ledgers[1])
+        assert await client.call(Pay(2)) == 2
     assert [ledger.done for ledger in ledgers] == [{1: 1}, {2: 1}]
 
 
@@ -372,6 +398,55 @@ async def test_a_subscription_with_a_cursor_goes_on_without_loss_or_repetition(
         assert link.road.opened > 5
         await trio.sleep(1)
         assert link.ledger.active == 0
+
+
+async def numbers(lines, count):
+    """Return the numbers of the next *count* lines."""
+    return [(await anext(lines)).number for _ in range(count)]
+
+
+async def test_a_subscription_with_a_cursor_outlives_its_node(autojump_clock):
+    """A node that stops in good order ends its streams itself, before it closes the link."""
+    async with replaced(Ledger(written=10)) as (place, client):
+        async with client.stream(Follow(100, ends=False)) as lines:
+            read = await numbers(lines, 10)
+            await place.start(Ledger(written=20))
+            read += await numbers(lines, 10)
+    assert read == list(range(20))
+
+
+async def test_a_subscription_with_a_cursor_outlives_its_service(autojump_clock):
+    async with linked() as link, link.client.stream(Follow(100, ends=False)) as lines:
+        read = await numbers(lines, 10)
+        with pytest.raises(Internal):
+            await link.client.call(Crash())
+        read += await numbers(lines, 90)
+    assert read == list(range(100))
+
+
+async def test_a_consumer_without_patience_may_come_back(autojump_clock):
+    async with linked() as link, link.client.stream(Follow(10)) as lines:
+        read = await numbers(lines, 5)
+        link.road.block()
+        with pytest.raises(trio.TooSlowError), trio.fail_after(5):
+            while True:
+                read += await numbers(lines, 1)
+        link.road.unblock()
+        read += [line.number async for line in lines]
+    assert read == list(range(10))
+
+
+async def test_a_subscription_that_may_not_go_on_says_why_and_stays_so(autojump_clock):
+    async with node([Ledger()]) as here:
+        road = FaultyRoad(road_to(here))
+        async with connected(here, dial=road.dial, reconnect=True) as client:
+            async with client.stream(Follow(10, ends=False)) as lines:
+                assert await numbers(lines, 10) == list(range(10))
+                await introduce(here, "tester", scopes=["nothing"])
+                road.cut()
+                for _ in range(2):
+                    with pytest.raises(Forbidden, match="ledger:follow"):
+                        await anext(lines)
 
 
 async def test_a_subscription_without_a_cursor_ends_behind_what_had_come(autojump_clock):

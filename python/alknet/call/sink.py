@@ -1,7 +1,8 @@
 """Sinks: the asker's side of the items it sends, and the two shapes of call that have them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing, nullcontext
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -127,8 +128,9 @@ async def pour(
 ) -> Answer:
     """Send all of *items* into *sink* while waiting for *answer*; return the answer.
 
-    A handler may answer before it has read everything; the rest is then not sent. An error of
-    *items* gives the call up and is raised as it is.
+    A handler may answer before it has read everything; the rest is then not sent, and *items*, if
+    they are an async generator, are closed. An error of theirs gives the call up and is raised as
+    it is.
     """
     failed: Exception | None = None
     results: list[Answer] = []
@@ -137,15 +139,10 @@ async def pour(
         async def pump() -> None:
             nonlocal failed
             try:
-                async for item in _iterate(items):
-                    await sink.send(item)
-            except Aborted:
-                return
+                await _send_all(items, sink)
             except Exception as error:
                 failed = error
                 nursery.cancel_scope.cancel()
-            else:
-                sink.finish()
 
         nursery.start_soon(pump)
         try:
@@ -158,10 +155,25 @@ async def pour(
     return results[0]
 
 
-async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+async def _send_all(items: AsyncIterable[Any] | Iterable[Any], sink: Sink) -> None:
+    """Send *items*, and then their end, unless the handler reads no more; raise what they raise."""
+    # Nobody else can close a generator that was made where the upload is called.
+    async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():
+        if isinstance(items, AsyncIterable):
+            async for item in items:
+                if not await _takes(sink, item):
+                    return
+        else:
+            for item in items:
+                if not await _takes(sink, item):
+                    return
+    sink.finish()
+
+
+async def _takes(sink: Sink, item: Any) -> bool:
+    """Send *item*; return whether the handler reads on."""
+    try:
+        await sink.send(item)
+    except Aborted:
+        return False
+    return True

@@ -6,8 +6,9 @@ from typing import Any, Generic, Self, TypeVar
 
 import trio
 
+from alknet.call.backoff import backoff
 from alknet.call.items import DEFAULT_WINDOW, Items
-from alknet.errors import Disconnected
+from alknet.errors import CallError, Disconnected, Unavailable
 
 Item = TypeVar("Item")
 
@@ -51,24 +52,40 @@ class Stream(Items[Item], Generic[Item]):
 
 
 class ResumedStream(Stream[Item]):
-    """A stream that asks again, behind the last item read, when its link was lost.
+    """A stream that asks again, behind the last item read, when it broke off.
 
-    *after* turns an item into a start that asks for what follows it.
+    It does when its link is lost, and when the service or the node that it comes from is being
+    restarted; any other error is the consumer's. *after* turns an item into a start that asks for
+    what follows it.
     """
 
     def __init__(self, start: Start, window: int, after: Callable[[Item], Start]) -> None:
         super().__init__(start, window)
         self._after = after
+        self._failures = 0
 
     async def __anext__(self) -> Item:
         while True:
             try:
                 item = await super().__anext__()
-            except Disconnected:
+            except Unavailable as error:
                 if self._stop is None:
                     raise
-                self.renew()
-                self._stop = await self._start(self)
+                await self._resume(error)
             else:
+                self._failures = 0
                 self._start = self._after(item)
                 return item
+
+    async def _resume(self, lost: Unavailable) -> None:
+        self._failures += 1
+        if not isinstance(lost, Disconnected):
+            # The link is there, so that nothing else keeps us from asking without a pause.
+            await trio.sleep(backoff(self._failures))
+        self.renew()
+        try:
+            self._stop = await self._start(self)
+        except BaseException as error:
+            # A consumer whose patience ended here may come back, and then it begins here again.
+            self.finish(error if isinstance(error, CallError) else lost)
+            raise

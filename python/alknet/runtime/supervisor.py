@@ -16,9 +16,9 @@ from collections.abc import Iterable
 import structlog
 import trio
 
+from alknet.call.backoff import backoff
 from alknet.errors import RestartLimit, SettingsError, traced
 from alknet.runtime.actor import Actor
-from alknet.runtime.backoff import backoff
 
 log = structlog.get_logger("alknet.supervisor")
 
