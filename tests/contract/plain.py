@@ -9,6 +9,7 @@ import json
 import os
 from contextlib import asynccontextmanager
 
+import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from trio_websocket import open_websocket_url
 
@@ -58,16 +59,59 @@ class PlainClient:
 
 
 @asynccontextmanager
-async def plain_client(url, private=None, *, as_text=True, subprotocols=None):
-    """Open a WebSocket to the node at *url*, and with *private* shake hands."""
+async def plain_client(url, private=None, *, as_text=True, is_rude=False, subprotocols=None):
+    """Open a WebSocket to the node at *url*, and with *private* shake hands.
+
+    Who *is_rude* hangs up without a word.
+    """
     async with open_websocket_url(url + "/alknet/call", subprotocols=subprotocols) as socket:
         client = PlainClient(socket, as_text=as_text)
-        if private is not None:
-            assert (await client.shake_hands(private))["type"] == "auth.accepted"
-        yield client
+        try:
+            if private is not None:
+                assert (await client.shake_hands(private))["type"] == "auth.accepted"
+            yield client
+        finally:
+            # This library leaves the stream open when the other side has closed, and waits for a
+            # reader that waits for a reader of its messages.
+            if socket.closed or is_rude:
+                await socket._recv_channel.aclose()
+                await trio.aclose_forcefully(socket._stream)
 
 
 def private_key():
     """Return a key pair of another library, and the line that lists it in stack.toml."""
     private = Ed25519PrivateKey.generate()
     return private, f"ed25519:{private.public_key().public_bytes_raw().hex()}"
+
+
+class FramedSocket:
+    """TCP with a length in front of each envelope, behind the face of a WebSocket."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self._received = b""
+
+    async def send_message(self, data):
+        await self.stream.send_all(len(data).to_bytes(4, "big") + data)
+
+    async def get_message(self):
+        return await self._exactly(int.from_bytes(await self._exactly(4), "big"))
+
+    async def _exactly(self, size):
+        while len(self._received) < size:
+            data = await self.stream.receive_some()
+            if not data:
+                raise EOFError
+            self._received += data
+        data, self._received = self._received[:size], self._received[size:]
+        return data
+
+
+@asynccontextmanager
+async def framed_client(url, private=None):
+    """Open a TCP connection to the node at *url*, and with *private* shake hands."""
+    async with await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2])) as stream:
+        client = PlainClient(FramedSocket(stream), as_text=False)
+        if private is not None:
+            assert (await client.shake_hands(private))["type"] == "auth.accepted"
+        yield client
