@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import structlog
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
 from alknet import connect, open_node
@@ -44,7 +45,7 @@ class Attacked:
         """Return when every link but hers is gone."""
         with trio.fail_after(10):
             while len(self.node._sessions) > 1:
-                await trio.sleep(0.005)
+                await wait_all_tasks_blocked(0.005)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def resource_of(pointer: str | None, request: Any) -> str | None:
     try:
         for step in pointer.removeprefix("/").split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
-            value = value[int(key)] if isinstance(value, list) else value[key]
+            value = value[int(key)] if isinstance(value, list | tuple) else value[key]
     except (KeyError, IndexError, ValueError, TypeError):
         value = None
     if isinstance(value, bool) or not isinstance(value, str | int):
