@@ -116,8 +116,9 @@ def envelope_frames() -> Pair:
     decode = msgspec.msgpack.Decoder(Envelope).decode
     prefix = struct.Struct(">I").unpack_from
 
-    def ours() -> list[tuple[Event, Input]]:
-        return [(event, decode_input(event.input)) for event in feed(stream)]  # type: ignore[union-attr]
+    def ours() -> tuple[list[Event], list[Input]]:
+        events = feed(stream)
+        return events, [decode_input(event.input) for event in events]  # type: ignore[union-attr]
 
     def peer() -> list[Envelope]:
         envelopes = []
@@ -130,6 +131,7 @@ def envelope_frames() -> Pair:
         return envelopes
 
     def same() -> bool:
-        return [_fields(*pair) for pair in ours()] == [_peer_fields(one) for one in peer()]
+        pairs = zip(*ours(), strict=True)
+        return [_fields(*pair) for pair in pairs] == [_peer_fields(one) for one in peer()]
 
     return Pair(ours, peer, divisor=FRAMES, same=same)

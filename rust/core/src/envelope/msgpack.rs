@@ -214,6 +214,12 @@ impl<'a> Scanner<'a> {
                     self.text(usize::from(marker & 0x1f))?;
                     continue;
                 }
+                Some(marker @ 0x80..=0x8f) => {
+                    self.at += 1;
+                    let levels = self.deeper(levels, start)?;
+                    self.values(2 * usize::from(marker & 0x0f), levels)?;
+                    continue;
+                }
                 _ => {}
             }
             match self.item()? {
@@ -339,6 +345,13 @@ impl<'a> Reader<'a> for Scanner<'a> {
     #[inline]
     fn unsigned(&mut self) -> Read<u64> {
         let start = self.at;
+        // Moments in milliseconds take eight bytes.
+        if let [0xcf, value @ ..] = &self.bytes[start..]
+            && let Some(value) = value.first_chunk()
+        {
+            self.at += 9;
+            return Ok(u64::from_be_bytes(*value));
+        }
         match self.item()? {
             Item::Unsigned(value) => Ok(value),
             Item::Negative(_) => Err(Malformed::new(start, "must not be negative")),

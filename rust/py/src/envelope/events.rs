@@ -218,15 +218,24 @@ fn number(py: Python<'_>, value: u64) -> Slot<'_> {
 
 #[inline]
 fn maybe_text<'py>(py: Python<'py>, given: Option<Text<'_>>) -> PyResult<Slot<'py>> {
-    given.map_or_else(|| Ok(Slot::none(py)), |given| text(py, given))
+    match given {
+        Some(given) => text(py, given),
+        None => Ok(Slot::none(py)),
+    }
 }
 
 #[inline]
 fn maybe_raw<'py>(py: Python<'py>, given: Option<Raw<'_>>) -> Slot<'py> {
-    given.map_or_else(|| Slot::none(py), |given| raw(py, given))
+    match given {
+        Some(given) => raw(py, given),
+        None => Slot::none(py),
+    }
 }
 
 #[inline]
 fn maybe_number(py: Python<'_>, given: Option<u64>) -> Slot<'_> {
-    given.map_or_else(|| Slot::none(py), |given| number(py, given))
+    match given {
+        Some(given) => number(py, given),
+        None => Slot::none(py),
+    }
 }

@@ -27,7 +27,13 @@ impl Names {
 
     #[inline]
     pub(super) fn string<'py>(&mut self, py: Python<'py>, name: Text<'_>) -> PyResult<Slot<'py>> {
-        let name = &*name.bytes();
+        let resolved;
+        let name = if let Some(plain) = name.plain() {
+            plain
+        } else {
+            resolved = name.bytes();
+            &resolved
+        };
         if name.len() > LONGEST {
             return PyString::from_bytes(py, name).map(Slot::owned);
         }

@@ -120,10 +120,9 @@ pub(super) fn make<'py, R: Record, const N: usize>(
         if object.is_null() {
             return Err(PyErr::fetch(py));
         }
-        let slots = slots(object);
-        for (index, value) in values.into_iter().enumerate() {
-            slots.add(index).write(value.into_ptr());
-        }
+        slots(object)
+            .cast::<[*mut ffi::PyObject; N]>()
+            .write(values.map(Slot::into_ptr));
         Ok(Bound::from_owned_ptr(py, object))
     }
 }
