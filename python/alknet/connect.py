@@ -20,6 +20,7 @@ from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
 
 _DRAIN_SECONDS = 5.0
+_SLOW_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def connect(
         Refused: the node does not let us in, or is not the one we expect.
         Locked: we expect a certain node, and it shows no key: its vault is locked.
     """
-    supervisor = Supervisor(Actor(service) for service in services)
+    supervisor = Supervisor((Actor(service) for service in services), slow=_SLOW_SECONDS)
     registry = Registry()
     for actor in supervisor.actors:
         registry.add(actor.entries())

@@ -18,6 +18,7 @@ from alknet.errors import AlknetError, SettingsError, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Keyring
 from alknet.protocol.auth import Granted, VerifyPubkey, VerifyToken
+from alknet.protocol.stats import ServiceStats
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.host import Host
@@ -53,9 +54,9 @@ class Node:
         self._listening = trio.CancelScope()
         self._draining = trio.CancelScope()
         folder = settings.path.parent if settings.path is not None else Path()
-        self._host = Host(self.dispatcher, vault, self._section, folder)
+        self._host = Host(self.dispatcher, vault, self._section, folder, self._fare)
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
-        self._supervisor = Supervisor(self._actors(services))
+        self._supervisor = Supervisor(self._actors(services), slow=settings.node.slow)
         for actor in self._supervisor.actors:
             try:
                 self.dispatcher.registry.add(actor.entries())
@@ -95,6 +96,10 @@ class Node:
         found = settings.services.get(namespace)
         shape = available()[namespace].settings_type
         return shape() if found is None and shape is not None else found
+
+    def _fare(self) -> tuple[ServiceStats, ...]:
+        """Return how the services fare; they are given this before there is a supervisor."""
+        return self._supervisor.stats()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Run the services, then listen; when cancelled, stop in good order."""

@@ -75,7 +75,7 @@ class Dispatcher(Home):
             # A request type whose own code fails while it is read must cost no one else the link.
             log.error(
                 "request failed",
-                **facts_of(session, event),
+                **self._facts(session, event),
                 cause=traced(error, is_confidential=True),
             )
             self._refuse(session, event, Internal(f"{event.operation} could not be read"))
@@ -84,13 +84,31 @@ class Dispatcher(Home):
         """Answer *event*, which has not become a call, with *error*, and count it."""
         session.refuse(event.id, error)
         if session.access_log is not None:
-            facts = facts_of(session, event)
+            facts = self._facts(session, event)
             session.access_log.debug("call", **facts, outcome=error.code, seconds=0.0)
+        entry = self.registry.get(self._name_of(event))
+        if entry is not None:
+            entry.measure.refused(error.code)
+
+    def _name_of(self, event: CallRequested) -> str:
+        """Return the name of the operation that *event* asks for, if it is of this node, or ""."""
         with suppress(InvalidInput):
             node, name = self.split(event.operation)
-            entry = self.registry.get(name) if node is None else None
-            if entry is not None:
-                entry.measure.refused(error.code)
+            if node is None:
+                return name
+        return ""
+
+    def _facts(self, session: Session, event: CallRequested) -> dict[str, Any]:
+        """Return what the log says about a request that is no call yet, as `Context.facts`."""
+        traceparent = trace.parse(event.traceparent)
+        return {
+            "operation": self._name_of(event) or event.operation,
+            "request_id": event.id,
+            "parent_id": event.parent_id,
+            "peer": session.peer,
+            "caller": None,
+            "trace": None if traceparent is None else trace.trace_id(traceparent),
+        }
 
     def _first(self, session: Session, event: CallRequested) -> None:
         """Take the long way: route, find out who calls, check."""
@@ -176,16 +194,3 @@ class Dispatcher(Home):
             invocation.span = trace.served(spec.name, traceparent, about)
         session.inbound[event.id] = invocation
         entry.endpoint.submit(invocation)
-
-
-def facts_of(session: Session, event: CallRequested) -> dict[str, Any]:
-    """Return what the log says about a request that has not become a call, as `Context.facts`."""
-    traceparent = trace.parse(event.traceparent)
-    return {
-        "operation": event.operation,
-        "request_id": event.id,
-        "parent_id": event.parent_id,
-        "peer": session.peer,
-        "caller": None,
-        "trace": None if traceparent is None else trace.trace_id(traceparent),
-    }

@@ -81,6 +81,10 @@ class Peers:
         """
         return RemoteClient(self.route(node), on_behalf_of=on_behalf_of, parent=parent)
 
+    def sessions(self) -> list[Session]:
+        """Return every link, in order of its peer's name and then in the order they came."""
+        return [session for _, of_peer in sorted(self._connected.items()) for session in of_peer]
+
     def names(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return each connected peer and the operations it has registered, in order of name."""
         named = ((name, self._answering(name)) for name in sorted(self._connected))

@@ -24,6 +24,7 @@ from alknet.errors import (
     Unavailable,
     traced,
 )
+from alknet.protocol.stats import State
 from alknet.runtime.mailbox import Mailbox
 from alknet.runtime.service import Handler, Service
 
@@ -79,6 +80,23 @@ class Actor:
                 # Before the nursery closes, and not when `running` has let go of what it holds: a
                 # call that comes in between would find a service that takes it and nobody there.
                 self._abandon_all()
+
+    @property
+    def state(self) -> State:
+        """Whether it takes requests, only finishes those taken, or does neither."""
+        if self.is_serving:
+            return "serving"
+        return "draining" if self.is_draining and self.nursery is not None else "down"
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for it, those that their callers gave up among them."""
+        return len(self.mailbox) + len(self._taken)
+
+    @property
+    def current(self) -> Invocation | None:
+        """The call whose handler keeps others waiting now, if there is one."""
+        return self._current
 
     async def drain(self) -> None:
         """Take no more requests, and return when those taken have been answered."""

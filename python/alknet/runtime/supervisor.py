@@ -18,7 +18,9 @@ import trio
 
 from alknet.call.backoff import backoff
 from alknet.errors import RestartLimit, SettingsError, traced
+from alknet.protocol.stats import ServiceStats
 from alknet.runtime.actor import Actor
+from alknet.runtime.watchdog import Watchdog
 
 log = structlog.get_logger("alknet.supervisor")
 
@@ -49,16 +51,26 @@ _End = tuple[_Child, trio.Event, Exception | None]
 
 
 class Supervisor:
-    """Runs *actors* for as long as `run` runs."""
+    """Runs *actors* for as long as `run` runs.
+
+    A handler that keeps its actor from others for *slow* seconds is reported in the log; 0 means
+    that none is.
+    """
 
     def __init__(
-        self, actors: Iterable[Actor], *, intensity: int = INTENSITY, period: float = PERIOD
+        self,
+        actors: Iterable[Actor],
+        *,
+        intensity: int = INTENSITY,
+        period: float = PERIOD,
+        slow: float = 0.0,
     ) -> None:
         self._children = [_Child(actor) for actor in in_order_of_need(actors)]
         self._intensity = intensity
         self._period = period
         self._recent: deque[tuple[float, _Child]] = deque()
         self._report, self._reports = trio.open_memory_channel[_End](math.inf)
+        self._watchdog = Watchdog(self.actors, slow)
         self._is_stopping = False
         self._drained_by = math.inf
         self._drain = trio.CancelScope()
@@ -72,6 +84,19 @@ class Supervisor:
         """Return how often the actor called *name* has been restarted."""
         return sum(child.restarts for child in self._children if child.actor.name == name)
 
+    def stats(self) -> tuple[ServiceStats, ...]:
+        """Return how each service fares now, each after those it requires."""
+        return tuple(
+            ServiceStats(
+                name=child.actor.name,
+                state=child.actor.state,
+                waiting=child.actor.waiting,
+                restarts=child.restarts,
+                busy=self._watchdog.busy(child.actor),
+            )
+            for child in self._children
+        )
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start every actor, report `started` when all take requests, and keep them running.
 
@@ -80,6 +105,7 @@ class Supervisor:
             RestartLimit: an actor failed too often.
         """
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watchdog.run)
             for child in self._children:
                 child.begin()
                 await nursery.start(self._keep, child)

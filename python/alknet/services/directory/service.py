@@ -1,7 +1,8 @@
 """DirectoryService: which operations there are for a caller, and who is connected."""
 
 import time
-from typing import Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from alknet.call.access import refusal, unknown
 from alknet.call.context import Context
@@ -23,19 +24,28 @@ from alknet.protocol.directory import (
     Schema,
 )
 from alknet.protocol.request import Kind
+from alknet.protocol.stats import Metrics, NodeStats, ServiceStats, Stats
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
+from alknet.services.directory.stats import link_stats, operation_stats
+
+if TYPE_CHECKING:
+    from alknet.services.directory.exposition import Exposition
 
 
 class DirectoryService(Service, namespace="services"):
     """Discovery. It shows a caller exactly what the caller could call, by the same check."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(
+        self, home: Home, services: Callable[[], tuple[ServiceStats, ...]] = tuple
+    ) -> None:
         self._home = home
+        self._services = services
+        self._exposition: Exposition | None = None
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.home)
+        return cls(host.home, host.services)
 
     @handler(concurrent=True)
     def list(self, _: ListOperations, context: Context) -> OperationList:
@@ -107,6 +117,24 @@ class DirectoryService(Service, namespace="services"):
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
         node = self._home.peers.offer(session, offered)
         return Registered(node=node, operations=len(offered))
+
+    @handler(concurrent=True)
+    def stats(self, _: Stats) -> NodeStats:
+        return NodeStats(
+            node=self._home.name,
+            operations=tuple(map(operation_stats, self._home.registry)),
+            services=self._services(),
+            links=tuple(map(link_stats, self._home.peers.sessions())),
+        )
+
+    @handler(concurrent=True)
+    def metrics(self, _: Metrics) -> str:
+        if self._exposition is None:
+            # To import the library takes longer than to start a node, which few scrape.
+            from alknet.services.directory.exposition import Exposition
+
+            self._exposition = Exposition(self._home, self._services)
+        return self._exposition.text()
 
 
 def summary(spec: OperationSpec) -> OperationSummary:
