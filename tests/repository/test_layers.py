@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
     "services": {"runtime", "call", "store", "wire"},
-    "store": set(),
+    "store": {"_core"},
     "runtime": {"call", "wire"},
     "call": {"wire", "_core"},
     "transport": {"wire"},
