@@ -17,6 +17,7 @@ CONTENT = {
         insert into nodes values (7, 'bob', 'person', '{}', 1, 1, 2);
         insert into edges values (7, 'e', 'knows', 'ann', 'bob', 0, '{}', 1, 1, 2);
     """,
+    2: "insert into audit_log values (1, 1.5, 'alice', 'create-graph', 'friends', '{}', x'00');",
 }
 
 

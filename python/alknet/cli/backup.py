@@ -9,9 +9,7 @@ from alknet.cli.failure import Debug, Failure
 from alknet.cli.output import AsJson, emit, emit_json
 from alknet.cli.target import CONFIG
 from alknet.node import load
-from alknet.services.storage.base import StorageSettings
 from alknet.settings import Settings
-from alknet.store import backup as copies
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The node's settings.")]
 
@@ -27,6 +25,9 @@ def backup(
     What the vault has sealed stays sealed in the copy; everything else in it can be read, so it is
     made readable for you alone.
     """
+    # Here and below: every command loads this file, and only these two need a database.
+    from alknet.store import backup as copies
+
     database = _database(config)
     copies.backup(database, copy)
     size = copy.stat().st_size
@@ -46,6 +47,8 @@ def restore(
 
     What was there is kept beside it under another name, which is printed.
     """
+    from alknet.store import backup as copies
+
     database = _database(config)
     replaced = copies.restore(copy, database)
     if as_json:
@@ -63,6 +66,8 @@ def _database(config: Path) -> Path:
     Raises:
         Failure: it has none that lasts.
     """
+    from alknet.services.storage.base import StorageSettings
+
     settings: Settings = load(config)
     table = settings.services.get("storage")
     path = table.located(config.parent) if isinstance(table, StorageSettings) else None

@@ -2,11 +2,13 @@
 
 import secrets
 import time
+from typing import Any
 
 import apsw
 
 from alknet.errors import Conflict
 from alknet.protocol.storage.events import StreamName
+from alknet.store import audit
 from alknet.store.catalogue import Catalogue, OpenGraph
 from alknet.store.feed import publish
 
@@ -30,6 +32,10 @@ class Change:
             Conflict: it is archived.
         """
         return self.catalogue.graph(self.connection, name).writable()
+
+    def audit(self, action: str, subject: str, **details: Any) -> None:
+        """Note in the audit log, with this transaction, what its maker does."""
+        audit.record(self.connection, self.by, action, subject, details, self.now)
 
     def created(self, stream: StreamName, key: str, type: str, *, graph: str | None = None) -> None:
         """Tell, with this transaction, of a record that it made."""

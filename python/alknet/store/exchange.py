@@ -102,6 +102,7 @@ def end_import(change: Change, id: int, line: GraphLine) -> None:
     """Let the graph be seen, and tell of it with one event."""
     change.connection.execute("update graphs set status = ? where id = ?", (line.status, id))
     change.created("graphs", line.name, line.type, graph=line.name)
+    change.audit("import-graph", line.name, type=line.type)
 
 
 def forget_imports(connection: apsw.Connection, id: int | None = None) -> None:

@@ -33,6 +33,7 @@ def create(
     """
     insert(change, name, type, description, metadata, status)
     change.created("graphs", name, type, graph=name)
+    change.audit("create-graph", name, type=type)
     return get(change.connection, name)
 
 
@@ -114,6 +115,7 @@ def update(
         (description, text, status, change.now, name),
     )
     change.updated("graphs", name, kept.type, kept.version + 1, graph=name)
+    change.audit("update-graph", name, version=kept.version + 1, status=status or kept.status)
     return get(change.connection, name)
 
 
@@ -137,6 +139,7 @@ def delete(change: Change, name: str, *, cascade: bool, expected: int | None = N
             )
     remove(connection, id)
     change.deleted("graphs", name, kept.type, kept.version, graph=name)
+    change.audit("delete-graph", name, type=kept.type, cascade=cascade)
 
 
 def remove(connection: apsw.Connection, id: int) -> None:

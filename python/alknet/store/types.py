@@ -42,6 +42,7 @@ def define(change: Change, definition: GraphType, expected: int | None = None) -
             (name, text, digest_of(definition), now, now),
         )
         change.created("types", name, name)
+        change.audit("define-type", name, digest=digest_of(definition).hex())
         return GraphTypeRecord(definition, 1, now, now)
     kept = _record(row)
     expect("graph type", name, kept.version, expected)
@@ -55,6 +56,7 @@ def define(change: Change, definition: GraphType, expected: int | None = None) -
         (text, digest_of(definition), version, now, name),
     )
     change.updated("types", name, name, version)
+    change.audit("define-type", name, digest=digest_of(definition).hex())
     return GraphTypeRecord(definition, version, kept.created_at, now)
 
 
@@ -101,6 +103,7 @@ def delete(change: Change, name: str, expected: int | None = None) -> None:
         )
     change.connection.execute("delete from graph_types where name = ?", (name,))
     change.deleted("types", name, name, version)
+    change.audit("delete-type", name)
 
 
 def _record(row: tuple[Any, ...]) -> GraphTypeRecord:

@@ -6,6 +6,14 @@ begins at 1 and grows by 1 with each change; whoever gives `expected_version` ch
 only if nobody else has in the meantime.
 """
 
+from alknet.protocol.storage.audit import (
+    AuditEntry,
+    AuditHead,
+    AuditPage,
+    AuditReport,
+    ListAudit,
+    VerifyAudit,
+)
 from alknet.protocol.storage.edges import (
     AddEdge,
     DeleteEdge,
@@ -80,6 +88,10 @@ __all__ = [
     "AddBatch",
     "AddEdge",
     "AddNode",
+    "AuditEntry",
+    "AuditHead",
+    "AuditPage",
+    "AuditReport",
     "Counts",
     "CreateGraph",
     "DefineType",
@@ -104,6 +116,7 @@ __all__ = [
     "GraphTypeRecord",
     "Import",
     "Line",
+    "ListAudit",
     "ListEdges",
     "ListGraphs",
     "ListNeighbours",
@@ -127,5 +140,6 @@ __all__ = [
     "UpdateEdge",
     "UpdateGraph",
     "UpdateNode",
+    "VerifyAudit",
     "Watch",
 ]

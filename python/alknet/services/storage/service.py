@@ -1,5 +1,6 @@
 """StorageService: the graphs of this node, and news of what changes in them."""
 
+from alknet.services.storage.audit import AuditHandlers
 from alknet.services.storage.edges import EdgeHandlers
 from alknet.services.storage.exchange import ExchangeHandlers
 from alknet.services.storage.graphs import GraphHandlers
@@ -13,6 +14,7 @@ class StorageService(
     EdgeHandlers,
     ExchangeHandlers,
     NewsHandlers,
+    AuditHandlers,
     namespace="storage",
 ):
     """Reads at once, and writes in transactions, each with the events that tell of it."""
