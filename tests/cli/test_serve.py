@@ -52,7 +52,7 @@ async def test_it_says_more_as_json(stack):
     assert ready.pop("ready").startswith("ws://127.0.0.1:")
     assert ready == {
         "node": "head",
-        "services": ["services", "secrets", "auth", "config"],
+        "services": ["services", "secrets", "storage", "auth", "config"],
         "identity": FINGERPRINT,
     }
 
@@ -262,9 +262,11 @@ async def test_a_second_node_at_the_same_port_does_not_start(stack):
     async with running("serve", *config(stack), *phrase(stack)) as first:
         url = (await first.line()).removeprefix("ready ")
         settings = (stack / "stack.toml").read_text().replace("ws://127.0.0.1:0", url)
-        (stack / "second.toml").write_text(settings)
+        other = stack / "other"
+        other.mkdir()
+        (other / "stack.toml").write_text(settings)
 
-        done = await alknet("serve", "--locked", "--config", stack / "second.toml")
+        done = await alknet("serve", "--locked", "--config", other / "stack.toml")
 
         assert (await first.end(signal.SIGTERM)).code == 0
     assert done == (1, "", f"alknet: cannot listen at {url}: address already in use\n")

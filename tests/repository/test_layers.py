@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "call": {"wire", "_core"},
     "transport": {"wire"},
     "settings": {"wire"},
+    "logs": set(),
     "wire": {"_core"},
     "keys": {"_core"},
     "protocol": set(),

@@ -1,6 +1,7 @@
 """Exposition: the node's counters, and those of its process, as Prometheus reads them."""
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -13,7 +14,6 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from alknet._core import __version__
 from alknet.call.home import Home
 from alknet.call.measure import BOUNDS, Measure
 from alknet.protocol.stats import ServiceStats
@@ -39,7 +39,7 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the node's own metrics."""
         yield InfoMetricFamily(
-            "alknet", "This node.", value={"node": self._home.name, "version": __version__}
+            "alknet", "This node.", value={"node": self._home.name, "version": version("alknet")}
         )
         yield from self._of_operations()
         yield from self._of_services()
