@@ -54,7 +54,14 @@ def reports():
     line = re.compile(r"^(?:.*/)?(?P<file>\w+\.py):(?P<line>\d+): error: (?P<text>.*)$", re.M)
     assert not done.stderr, done.stderr
     mypy = {(each["file"], int(each["line"])): each["text"] for each in line.finditer(done.stdout)}
-    done = run("pyright", "--outputjson", *(str(HERE / name) for name in EXAMPLES))
+    done = run(
+        "pyright",
+        "--outputjson",
+        # Else it asks the first python on the PATH, which need not be the one that alknet is in.
+        "--pythonpath",
+        sys.executable,
+        *(str(HERE / name) for name in EXAMPLES),
+    )
     pyright = {
         (Path(each["file"]).name, each["range"]["start"]["line"] + 1): each["message"]
         for each in json.loads(done.stdout)["generalDiagnostics"]
