@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "dialer": {"runtime", "call", "transport", "wire"},
     "services": {"runtime", "call", "store", "wire"},
     "store": {"_core"},
+    "logs": set(),
     "runtime": {"call", "wire"},
     "call": {"wire", "_core"},
     "transport": {"wire"},
