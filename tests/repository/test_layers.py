@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "node": {"connect", "services", "runtime", "call", "transport", "wire", "settings"},
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
-    "services": {"runtime", "call", "store", "wire"},
+    "services": {"runtime", "call", "store", "wire", "_core"},
     "store": {"_core"},
     "logs": set(),
     "runtime": {"call", "wire"},
