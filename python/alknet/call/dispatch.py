@@ -181,10 +181,10 @@ class Dispatcher(Home):
                     f"the deadline of {entry.spec.name} was over when it arrived"
                 )
         spec = entry.spec
-        # A caller that grants items wants a stream, one that grants none wants an answer, and one
-        # that says nothing takes what comes.
-        if event.window is not None and spec.is_stream != (event.window > 0):
-            spec.expect(*(STREAMING if event.window else ("query", "mutation", "upload")))
+        # A caller that grants items wants a stream, one that grants none wants an answer and has
+        # nothing more to send, and one that says nothing takes what comes.
+        if event.window is not None:
+            spec.expect(*(STREAMING if event.window else ("query", "mutation")))
         kind = RemoteStreamInvocation if spec.is_stream else RemoteInvocation
         invocation = kind(self, session, event, entry, identity, deadline, now)
         entry.measure.remote += 1
