@@ -24,6 +24,7 @@ from alknet._core.envelope import (
     LinkPong,
     UnknownEvent,
 )
+from alknet.errors import FrameTooLarge, MalformedEnvelope
 
 from .wire import FORMATS, decode, dumps, envelope, loads
 
@@ -249,6 +250,47 @@ def test_anything_that_lends_its_bytes_can_be_fed(format, kind):
 def test_what_lends_no_bytes_is_refused(data):
     with pytest.raises(TypeError):
         Decoder("json", framed=False).feed(data)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_one_message_is_decoded_without_a_list_and_with_the_same_faults(format):
+    decoder = Decoder(format, framed=False, frame_bytes=100)
+
+    assert decoder.decode(envelope(format, "link.ping", "7", {})) == LinkPing("7")
+    assert decoder.feed(envelope(format, "link.ping", "8", {})) == [LinkPing("8")]
+    with pytest.raises(FrameTooLarge):
+        decoder.decode(b"x" * 101)
+    for read in (decoder.decode, decoder.feed):
+        with pytest.raises(FrameTooLarge, match="a frame of 101 bytes"):
+            read(envelope(format, "link.ping", "9", {}))
+    with pytest.raises(MalformedEnvelope, match="expected a map"):
+        Decoder(format, framed=False).decode(b"0")
+
+
+def test_a_framed_decoder_has_no_single_message():
+    with pytest.raises(ValueError, match=r"^a framed decoder reads a stream.*: use feed\(\)$"):
+        Decoder("json", framed=True).decode(b"")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("type", ["call.requested", "call.responded"])
+def test_the_usual_beginning_is_no_way_around_the_rules(format, type):
+    """The usual keys are known by one comparison; nothing may slip in behind it."""
+    payload = {"operationId": "/x"} if type == "call.requested" else {"output": 1}
+    usual = {"type": type, "id": "7", "payload": payload}
+    data = dumps(format, usual)
+
+    assert decode(format, data) == decode(format, dumps(format, dict(reversed(usual.items()))))
+    assert decode(format, dumps(format, {**usual, "later": 1})) == decode(format, data)
+    for change in ({"id": 7}, {"id": None}, {"payload": []}):
+        with pytest.raises(MalformedEnvelope):
+            decode(format, dumps(format, {**usual, **change}))
+    for key in ("type", "id"):
+        twice = data.replace(b"payload", key.encode(), 1)
+        if format == "msgpack":
+            twice = data.replace(b"\xa7payload", bytes([0xA0 + len(key)]) + key.encode(), 1)
+        with pytest.raises(MalformedEnvelope, match=f"{key}: comes twice"):
+            decode(format, twice)
 
 
 def test_the_formats_are_strings_and_a_decoder_knows_its_own():

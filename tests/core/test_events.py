@@ -2,10 +2,13 @@
 
 import gc
 import re
+import sys
 
 import pytest
 
 from alknet._core.envelope import (
+    JSON,
+    MSGPACK,
     CallAborted,
     CallCompleted,
     CallCredit,
@@ -98,6 +101,20 @@ def test_an_event_is_frozen_unhashable_and_final(event):
 @pytest.mark.parametrize("event", ALL)
 def test_the_garbage_collector_need_not_know_of_events(event):
     assert not gc.is_tracked(event)
+
+
+def test_no_reference_is_lost_or_gained():
+    """Slots do not count references to None, booleans and the names of the formats."""
+    eternal = [None, True, False, JSON, MSGPACK]
+    fields = [[getattr(event, name) for name in type(event).__match_args__] for event in ALL]
+    before = [sys.getrefcount(value) for value in eternal]
+
+    for _ in range(1000):
+        for event, values in zip(ALL, fields, strict=True):
+            twin = type(event)(*values)
+            assert twin == event
+
+    assert max(abs(sys.getrefcount(v) - n) for v, n in zip(eternal, before, strict=True)) < 100
 
 
 def test_every_class_is_an_event():
