@@ -18,7 +18,6 @@ MAY_IMPORT = {
     "dialer": {"runtime", "call", "transport", "wire"},
     "services": {"runtime", "call", "store", "wire", "_core"},
     "store": {"_core"},
-    "logs": set(),
     "runtime": {"call", "wire"},
     "call": {"wire", "_core"},
     "transport": {"wire"},
