@@ -122,7 +122,11 @@ async def working(dispatcher, *services, name="worker-1", grant=("*",), **option
         ) as link,
     ):
         dispatcher.peers.add(link.far)
-        dispatcher.peers.offer(link.far, {each.spec.name: each.spec.kind for each in own.registry})
+        dispatcher.peers.offer(
+            link.far,
+            {each.spec.name: each.spec.kind for each in own.registry},
+            confidential={each.spec.name for each in own.registry if each.spec.confidential},
+        )
         try:
             yield link
         finally:

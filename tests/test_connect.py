@@ -167,6 +167,15 @@ async def test_a_grant_bounds_what_the_head_may_ask(node):
             assert [item async for item in items] == [0, 1]
 
 
+async def test_what_a_worker_calls_confidential_the_head_knows_to_be(node):
+    async with connect(node.url, identity=WORKER_KEY, services=[Echo()]):
+        peers = node.dispatcher.peers
+        session = peers.route("worker-1")
+
+        assert peers.is_confidential(session, "echo/whisper")
+        assert not peers.is_confidential(session, "echo/say")
+
+
 async def test_internal_operations_of_a_worker_are_not_offered(node):
     async with connect(node.url, identity=WORKER_KEY, services=[Echo()]):
         with pytest.raises(NotFound):

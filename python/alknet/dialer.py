@@ -123,6 +123,7 @@ class Dialer:
                 namespace=entry.spec.namespace,
                 kind=entry.spec.kind,
                 description=entry.spec.description.partition("\n")[0],
+                confidential=entry.spec.confidential,
             )
             for entry in self._registry
             if entry.spec.visibility == "external"

@@ -350,6 +350,19 @@ async def test_a_peer_without_the_right_to_forward_speaks_for_nobody_else():
                     await shout.wait()
 
 
+async def test_what_carries_secrets_is_not_passed_on_from_where_others_can_listen():
+    async with running() as dispatcher, working(dispatcher, Echo()):
+        for is_private in (True, False):
+            async with linked(dispatcher, is_confidential=is_private) as link:
+                call = link.client.invoke("/worker-1/echo/whisper", {"text": "x"})
+                if is_private:
+                    assert await call == "x"
+                else:
+                    with pytest.raises(Forbidden, match="worker-1/echo/whisper carries secrets"):
+                        await call
+                    assert await link.client.call(Say("x"), node="worker-1") == "x"
+
+
 # Limits.
 
 

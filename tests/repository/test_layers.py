@@ -22,7 +22,6 @@ MAY_IMPORT = {
     "call": {"wire", "_core"},
     "transport": {"wire"},
     "settings": {"wire"},
-    "logs": set(),
     "wire": {"_core"},
     "keys": {"_core"},
     "protocol": set(),

@@ -15,6 +15,14 @@ def unknown(name: str) -> NotFound:
     return NotFound(f"there is no operation {name!r} here; services/list names those you may call")
 
 
+def overheard(name: str) -> Forbidden:
+    """Return the answer to a confidential call over a link that others can listen to."""
+    return Forbidden(
+        f"{name} carries secrets and this link could be listened to: use TLS (wss://), or call "
+        f"from the machine itself"
+    )
+
+
 def refusal(
     spec: OperationSpec,
     identity: Identity | None,
@@ -40,10 +48,7 @@ def refusal(
     if from_outside and spec.visibility == "internal":
         return unknown(spec.name)
     if spec.confidential and not is_private:
-        return Forbidden(
-            f"{spec.name} carries secrets and this link could be listened to: use TLS (wss://), or "
-            f"call from the machine itself"
-        )
+        return overheard(spec.name)
     rule = spec.access
     if rule.is_open:
         return None

@@ -13,7 +13,7 @@ import trio
 
 from alknet._core.envelope import CallRequested
 from alknet.call import trace
-from alknet.call.access import refusal, unknown
+from alknet.call.access import overheard, refusal, unknown
 from alknet.call.client import Client
 from alknet.call.context import Context
 from alknet.call.home import Home
@@ -123,6 +123,8 @@ class Dispatcher(Home):
             self._check_room(session)
             target = self.peers.route(node)
             is_stream = self.peers.kind(target, name) in STREAMING
+            if self.peers.is_confidential(target, name) and not session.link.is_confidential:
+                raise overheard(f"{node}/{name}")
             Relay(session, event.id, target, is_stream=is_stream).begin(event, name, identity)
             return
         entry = self.registry.get(name)

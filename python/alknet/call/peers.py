@@ -1,6 +1,6 @@
 """The peers that are connected now, by name, and what they answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from alknet.call.access import unknown
 from alknet.call.client import Client
@@ -22,6 +22,7 @@ class Peers:
     def __init__(self) -> None:
         self._connected: dict[str, list[Session]] = {}
         self._offered: dict[Session, Mapping[str, Kind]] = {}
+        self._confidential: dict[Session, Set[str]] = {}
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
@@ -30,19 +31,30 @@ class Peers:
     def remove(self, session: Session) -> None:
         """Forget *session* and what came over it."""
         self._offered.pop(session, None)
+        self._confidential.pop(session, None)
         sessions = self._connected.get(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         if not sessions:
             self._connected.pop(session.peer, None)
 
-    def offer(self, session: Session, operations: Mapping[str, Kind]) -> str:
-        """Note which *operations* the peer of *session* answers; return its name in paths."""
+    def offer(
+        self,
+        session: Session,
+        operations: Mapping[str, Kind],
+        *,
+        confidential: Set[str] = frozenset(),
+    ) -> str:
+        """Note which *operations* the peer of *session* answers; return its name in paths.
+
+        Those in *confidential* may not come by a link that others can listen to.
+        """
         sessions = self._connected.setdefault(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         sessions.append(session)
         self._offered[session] = operations
+        self._confidential[session] = confidential
         return session.peer
 
     def route(self, node: str) -> Session:
@@ -68,6 +80,10 @@ class Peers:
         if kind is None:
             raise unknown(f"{session.peer}/{name}")
         return kind
+
+    def is_confidential(self, session: Session, name: str) -> bool:
+        """Tell whether the peer of *session* calls its operation *name* confidential."""
+        return name in self._confidential.get(session, ())
 
     def client(
         self, node: str, *, on_behalf_of: Identity | None = None, parent: Context | None = None

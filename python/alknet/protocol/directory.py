@@ -16,6 +16,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     namespace: str
     kind: Kind
     description: str
+    confidential: bool = False
 
 
 class OperationSchema(msgspec.Struct, frozen=True):

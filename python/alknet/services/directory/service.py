@@ -115,7 +115,8 @@ class DirectoryService(Service, namespace="services"):
                 f"give it another name under [[auth.peers]]"
             )
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
-        node = self._home.peers.offer(session, offered)
+        confidential = {each.name for each in request.operations if each.confidential}
+        node = self._home.peers.offer(session, offered, confidential=confidential)
         return Registered(node=node, operations=len(offered))
 
     @handler(concurrent=True)
@@ -140,4 +141,4 @@ class DirectoryService(Service, namespace="services"):
 def summary(spec: OperationSpec) -> OperationSummary:
     """Return the line that a list shows of *spec*: the first of its description."""
     first = spec.description.partition("\n\n")[0].replace("\n", " ")
-    return OperationSummary(spec.name, spec.namespace, spec.kind, first)
+    return OperationSummary(spec.name, spec.namespace, spec.kind, first, spec.confidential)
