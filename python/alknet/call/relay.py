@@ -68,8 +68,9 @@ class Relay:
     def _end(self, code: str | None = None) -> None:
         """Note that the call is over: answered, or with an error of this *code*."""
         self._origin.inbound.pop(self._origin_id, None)
-        if self._span is not None:
-            self._span.end(code)
+        span, self._span = self._span, None
+        if span is not None:
+            span.end(code)
 
     # What the target answers.
 

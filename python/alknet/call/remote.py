@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -223,11 +224,11 @@ class RemoteClient(Client):
         path = f"/{node}/{typed.spec.name}"
 
         async def start(stream: Stream[Any]) -> Stop:
-            session = await self._link()
-            pending = PendingDuplex(stream, typed.output, path, session)
-            pending.span = self._span(path)
-            raw = encode(request, session.format)
-            pending.request_id = self._subscribe(session, path, raw, pending, stream)
+            with self._opening(path) as span:
+                session = await self._link()
+                pending = PendingDuplex(stream, typed.output, path, session)
+                raw = encode(request, session.format)
+                pending.request_id = self._subscribe(session, path, raw, pending, stream, span)
             duplex.sink = pending.sink
             return pending.stop
 
@@ -307,25 +308,27 @@ class RemoteClient(Client):
 
     def _starter(self, path: str, input: Any, item: PayloadType) -> Start:
         async def start(stream: Stream[Any]) -> Stop:
-            session = await self._link()
-            pending = PendingStream(stream, item, path)
-            pending.span = self._span(path)
-            self._subscribe(session, path, encode(input, session.format), pending, stream)
+            with self._opening(path) as span:
+                session = await self._link()
+                pending = PendingStream(stream, item, path)
+                raw = encode(input, session.format)
+                self._subscribe(session, path, raw, pending, stream, span)
             return pending.stop
 
         return start
 
     def _subscribe(
-        self, session: Session, path: str, raw: bytes, pending: PendingStream, items: Items[Any]
+        self,
+        session: Session,
+        path: str,
+        raw: bytes,
+        pending: PendingStream,
+        items: Items[Any],
+        span: Span | None,
     ) -> str:
         """Ask for a stream; return the request's id."""
-        try:
-            request_id = session.ask(
-                path, raw, pending, window=items.window, **self._with(pending.span)
-            )
-        except BaseException as error:
-            pending.end(code_of(error))
-            raise
+        request_id = session.ask(path, raw, pending, window=items.window, **self._with(span))
+        pending.span = span
         pending.give_up = partial(session.give_up, request_id)
         items.grant_with(partial(session.grant, request_id))
         return request_id
@@ -335,7 +338,18 @@ class RemoteClient(Client):
         if not trace.is_live:
             return None
         parent = None if self._parent is None else self._parent.traceparent
-        return trace.made(path.removeprefix(f"/{HERE}/"), "client", parent)
+        return trace.made(path.removeprefix(f"/{HERE}").removeprefix("/"), "client", parent)
+
+    @contextmanager
+    def _opening(self, path: str) -> Iterator[Span | None]:
+        """Make the span of a stream, and end it at once if the stream cannot be asked for."""
+        span = self._span(path)
+        try:
+            yield span
+        except BaseException as error:
+            if span is not None:
+                span.end(code_of(error))
+            raise
 
     def _with(self, span: Span | None) -> dict[str, Any]:
         """Return the fields that every request of this client has, and those of *span*."""

@@ -91,11 +91,11 @@ class Tracer(Protocol):
 
     def begin(
         self, name: str, side: Side, parent: TraceParent | None, about: Mapping[str, str], /
-    ) -> Span:
-        """Begin the span of a call of the operation *name*.
+    ) -> Span | None:
+        """Begin the span of a call of the operation *name*, if there is to be one.
 
         Without a *parent* it belongs to what is active around it, if it is made here, or begins a
-        trace.
+        trace. `end` is called once.
         """
         ...
 
