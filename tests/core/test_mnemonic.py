@@ -88,9 +88,11 @@ def test_one_word_in_sixteen_ends_a_phrase_of_twelve():
     assert good == 2048 // 16
 
 
+# Characters that the reference's tables know: newer ones may have gained a decomposition since.
 @settings(max_examples=200, deadline=None)
 @given(
-    st.sampled_from([row[1] for row in BIP39]), st.text(st.characters(exclude_categories=["Cs"]))
+    st.sampled_from([row[1] for row in BIP39]),
+    st.text(st.characters(exclude_categories=["Cs", "Cn"])),
 )
 def test_a_passphrase_is_normalised_as_the_standard_says(phrase, passphrase):
     seed = Bip39SeedGenerator(phrase).Generate(unicodedata.normalize("NFC", passphrase))
