@@ -1,22 +1,34 @@
 """`alknet services` and `alknet schema`: what can be called, and how."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from alknet.call.client import Client
 from alknet.cli.connection import talks_to_a_node
-from alknet.cli.output import AsJson, emit_json, emit_table, printable
+from alknet.cli.output import AsJson, emit, emit_json, emit_table, plain_table, printable
+from alknet.cli.stats import tables
 from alknet.cli.target import Target
 from alknet.protocol.directory import ListOperations, ListPeers, Schema
+from alknet.protocol.stats import Stats
+
+
+class What(StrEnum):
+    """What `alknet services` shows."""
+
+    LIST = "list"
+    STATS = "stats"
 
 
 @talks_to_a_node
 async def services(
     target: Target,
+    what: Annotated[
+        What, typer.Argument(help="What to show: what can be called, or how all of it fares.")
+    ] = What.LIST,
     peers: Annotated[
         bool,
         typer.Option(
@@ -25,9 +37,16 @@ async def services(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the operations of a node that you may call."""
+    """List the operations of a node that you may call, or tell how it fares.
+
+    `stats` shows each operation's calls, errors and times, each service's state, and each link. Of
+    the operations it leaves out those that were never called; with --json it leaves out nothing.
+    """
     async with target.open_even_if_locked() as client:
-        await (_show_peers if peers else _show_operations)(client, as_json)
+        if what is What.STATS:
+            await _show_stats(client, as_json)
+        else:
+            await (_show_peers if peers else _show_operations)(client, as_json)
 
 
 async def _show_operations(client: Client, as_json: bool) -> None:
@@ -35,10 +54,21 @@ async def _show_operations(client: Client, as_json: bool) -> None:
     if as_json:
         emit_json(msgspec.to_builtins(found.operations))
         return
-    table = _table("operation", "kind", "what it does")
+    table = plain_table("operation", "kind", "what it does")
     for each in found.operations:
         table.add_row(Text(f"/head/{each.name}"), each.kind, Text(printable(each.description)))
     emit_table(table)
+
+
+async def _show_stats(client: Client, as_json: bool) -> None:
+    found = await client.call(Stats())
+    if as_json:
+        emit_json(msgspec.to_builtins(found))
+        return
+    for number, table in enumerate(tables(found)):
+        if number:
+            emit("")
+        emit_table(table)
 
 
 async def _show_peers(client: Client, as_json: bool) -> None:
@@ -46,19 +76,11 @@ async def _show_peers(client: Client, as_json: bool) -> None:
     if as_json:
         emit_json(msgspec.to_builtins(found.peers))
         return
-    table = _table("peer", "operations")
+    table = plain_table("peer", "operations")
     for each in found.peers:
         names = [printable(f"/{each.peer_id}/{name}") for name in each.operations]
         table.add_row(Text(each.peer_id), Text("\n".join(names) or "none"))
     emit_table(table)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(titles[0], no_wrap=True, style="cyan")
-    for title in titles[1:]:
-        table.add_column(title)
-    return table
 
 
 @talks_to_a_node

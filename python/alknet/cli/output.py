@@ -78,6 +78,15 @@ def emit_table(table: Table) -> None:
     _write("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
+def plain_table(*titles: str) -> Table:
+    """Return an empty table without lines; its first column names what the row is about."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(titles[0], no_wrap=True, style="cyan")
+    for title in titles[1:]:
+        table.add_column(title)
+    return table
+
+
 async def emit_item(value: Any) -> None:
     """Write *value* as one line of JSON, letting other tasks run while the reader is slow.
 
