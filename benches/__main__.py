@@ -6,6 +6,7 @@
     python -m benches --quick               a smoke: a few milliseconds a row, figures mean little
     python -m benches --check               exit 1 if a goal is missed
     python -m benches --list                what there is to run
+    python -m benches soak --seconds 3600   a load for so long: latency and memory over time
 
 The file is `{"name": {"ours_us": f, "peer": s, "peer_us": f, "ratio": f, "goal": f}}`; times are
 microseconds for one operation and the ratio is the peer's time by ours, so more is better. A row
@@ -32,6 +33,11 @@ from benches.harness import FULL, QUICK, ROWS, Measured, Pace, Row
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["soak"]:
+        from benches import soak
+
+        return soak.main(arguments[1:])
     options = _parser().parse_args(arguments)
     for module in pkgutil.iter_modules(benches.__path__):
         if module.name not in ("__main__", "harness"):

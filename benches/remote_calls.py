@@ -100,7 +100,7 @@ def _server(*arguments: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _pinned(core: int) -> Iterator[None]:
+def pinned(core: int) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     if len(before) > 1:
         os.sched_setaffinity(0, {sorted(before)[core]})
@@ -227,7 +227,7 @@ def _compare(pace: Pace, scheme: str, format: Format, peer: str) -> Measured:
     calls = CALLS if pace.rounds > 3 else QUICK_CALLS
     theirs = {"rpyc": _rpyc, "grpc": _grpc}[peer]
     ours_us, peer_us = [], []
-    with _server("ours", scheme) as url, _server(peer) as port, _pinned(1):
+    with _server("ours", scheme) as url, _server(peer) as port, pinned(1):
         for _ in range(max(pace.rounds // 2, 1)):
             ours_us.append(_ours(url, format, calls))
             peer_us.append(theirs(port, calls))
@@ -255,7 +255,7 @@ def relay_call_64(pace: Pace) -> Measured:
 
     calls = CALLS if pace.rounds > 3 else QUICK_CALLS
     ours_us, peer_us = [], []
-    with _server("ours", "tcp") as url, _server("worker", url), _server("grpc") as port, _pinned(1):
+    with _server("ours", "tcp") as url, _server("worker", url), _server("grpc") as port, pinned(1):
         for _ in range(max(pace.rounds // 2, 1)):
             ours_us.append(_ours(url, "msgpack", calls, "worker"))
             peer_us.append(_grpc(port, calls))
@@ -263,7 +263,7 @@ def relay_call_64(pace: Pace) -> Measured:
 
 
 def main() -> None:
-    with _pinned(0):
+    with pinned(0):
         if sys.argv[1] == "ours":
             trio.run(_serve, sys.argv[2])
         elif sys.argv[1] == "worker":
