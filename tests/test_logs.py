@@ -251,6 +251,21 @@ async def test_every_call_from_a_link_has_one_line_at_debug(logged):
     assert "hunter2" not in written.getvalue()
 
 
+@pytest.mark.parametrize("request_", [Say("hi"), Fail(badly=True)], ids=["answered", "crashed"])
+async def test_a_log_that_cannot_be_written_costs_no_call_its_outcome(restored, request_):
+    class Full(io.StringIO):
+        def write(self, _):
+            raise OSError("no space left")
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(Full()))
+    async with running(Echo()) as dispatcher, linked(dispatcher) as link:
+        for client in (dispatcher.client(ALICE), link.client):
+            for _ in range(2):
+                with suppress(Internal), trio.fail_after(1):
+                    await client.call(request_)
+            assert await client.call(Shout("still there")) == "STILL THERE"
+
+
 @pytest.mark.parametrize("how", ["a higher level", "nothing configured"])
 async def test_where_nobody_reads_them_no_line_is_made(logged, capsys, how):
     written = logged("info")

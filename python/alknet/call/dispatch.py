@@ -73,22 +73,20 @@ class Dispatcher(Home):
             self._refuse(session, event, error)
         except Exception as error:
             # A request type whose own code fails while it is read must cost no one else the link.
-            log.error(
-                "request failed",
-                **self._facts(session, event),
-                cause=traced(error, is_confidential=True),
-            )
             self._refuse(session, event, Internal(f"{event.operation} could not be read"))
+            # Its words may quote the input, which is not logged.
+            cause = traced(error, is_confidential=True)
+            log.error("request failed", **self._facts(session, event), cause=cause)
 
     def _refuse(self, session: Session, event: CallRequested, error: CallError) -> None:
         """Answer *event*, which has not become a call, with *error*, and count it."""
         session.refuse(event.id, error)
-        if session.access_log is not None:
-            facts = self._facts(session, event)
-            session.access_log.debug("call", **facts, outcome=error.code, seconds=0.0)
         entry = self.registry.get(self._name_of(event))
         if entry is not None:
             entry.measure.refused(error.code)
+        if session.access_log is not None:
+            facts = self._facts(session, event)
+            session.access_log.debug("call", **facts, outcome=error.code, seconds=0.0)
 
     def _name_of(self, event: CallRequested) -> str:
         """Return the name of the operation that *event* asks for, if it is of this node, or ""."""

@@ -1,6 +1,7 @@
 """Invocations whose caller is at the other end of a link."""
 
 import math
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -123,7 +124,9 @@ class RemoteInvocation(Invocation):
         if self.span is not None:
             self.span.end(code)
         if session.access_log is not None:
-            session.access_log.debug("call", **self.facts(), outcome=code or "OK", seconds=seconds)
+            with suppress(Exception):  # a log that cannot be written must cost no call its outcome
+                facts = self.facts()
+                session.access_log.debug("call", **facts, outcome=code or "OK", seconds=seconds)
         return True
 
     def credit(self, items: int) -> None:

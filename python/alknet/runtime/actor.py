@@ -5,7 +5,7 @@ import secrets
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import MethodType
 from typing import Any
 
@@ -379,10 +379,7 @@ def fault(error: Exception, spec: OperationSpec, facts: Mapping[str, Any]) -> In
     *facts* are those of the call, which the line in the log begins with.
     """
     correlation = secrets.token_hex(4)
-    log.error(
-        "handler failed",
-        **facts,
-        correlation=correlation,
-        cause=traced(error, is_confidential=spec.confidential),
-    )
+    cause = traced(error, is_confidential=spec.confidential)
+    with suppress(Exception):  # a log that cannot be written must not end the service
+        log.error("handler failed", **facts, correlation=correlation, cause=cause)
     return Internal(f"{spec.name} failed; the log of its node has the cause under {correlation}")

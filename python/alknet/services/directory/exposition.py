@@ -1,7 +1,7 @@
 """Exposition: the node's counters, and those of its process, as Prometheus reads them."""
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -38,9 +38,8 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the node's own metrics."""
-        yield InfoMetricFamily(
-            "alknet", "This node.", value={"node": self._home.name, "version": version("alknet")}
-        )
+        about = {"node": self._home.name, "version": _version()}
+        yield InfoMetricFamily("alknet", "This node.", value=about)
         yield from self._of_operations()
         yield from self._of_services()
         yield from self._of_links()
@@ -120,6 +119,13 @@ class Exposition(Collector):
             calls.add_metric([peer, "peer"], answering)
             unsent.add_metric([peer], unsent_bytes)
         return iter((count, calls, unsent))
+
+
+def _version() -> str:
+    try:
+        return version("alknet")
+    except PackageNotFoundError:  # run from its source, without having been installed
+        return "unknown"
 
 
 def buckets(measure: Measure) -> list[tuple[str, float]]:
