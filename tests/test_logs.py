@@ -27,8 +27,15 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def restored():
+def restored(monkeypatch):
     """Put the logging of this process back as it was."""
+    # A logger that was cached on its first use here would log here in every later test, too.
+    configured = structlog.configure
+
+    def uncached(**settings):
+        configured(**(settings | {"cache_logger_on_first_use": False}))
+
+    monkeypatch.setattr(structlog, "configure", uncached)
     root = logging.root
     before = (root.handlers[:], root.level, logging.raiseExceptions)
     yield
