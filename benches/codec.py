@@ -14,6 +14,7 @@ at the same wall: one object a frame less than the peer, and no second pass over
 
 import itertools
 import struct
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -98,52 +99,56 @@ def _peer_fields(envelope: Envelope) -> tuple[object, ...]:
 INPUT = Input(path="m/74'/0'/0'/0'")
 
 
-@row("envelope_decode", peer="msgspec Struct", goal=1.2)
-def envelope_decode() -> Pair:
+def _one_request() -> bytes:
     encoder = Encoder("json", framed=False)
     _request(encoder, 0, msgspec.json.encode(INPUT))
     [data] = encoder.take()
+    return data
+
+
+def _decode(data: bytes) -> Callable[[], None]:
+    """Return what reads the request in *data*, header and input, CALLS times."""
     decode_envelope = Decoder("json", framed=False).decode
     decode_input = msgspec.json.Decoder(Input).decode
-    decode = msgspec.json.Decoder(Envelope).decode
 
-    def ours() -> None:
+    def decode() -> None:
         for _ in itertools.repeat(None, CALLS):
             event = decode_envelope(data)
             decode_input(event.input)  # type: ignore[union-attr] # it is a request
+
+    return decode
+
+
+@row("envelope_decode", peer="msgspec Struct", goal=1.2)
+def envelope_decode() -> Pair:
+    data = _one_request()
+    decode_input = msgspec.json.Decoder(Input).decode
+    decode = msgspec.json.Decoder(Envelope).decode
 
     def peer() -> None:
         for _ in itertools.repeat(None, CALLS):
             decode(data)
 
     def same() -> bool:
-        event = decode_envelope(data)
+        event = Decoder("json", framed=False).decode(data)
         assert isinstance(event, CallRequested)
         return _fields(event, decode_input(event.input)) == _peer_fields(decode(data))
 
-    return Pair(ours, peer, divisor=CALLS, same=same)
+    return Pair(_decode(data), peer, divisor=CALLS, same=same)
 
 
 @row("envelope_in_two_steps", peer="msgspec, header first", goal=1.1)
 def envelope_in_two_steps() -> Pair:
-    encoder = Encoder("json", framed=False)
-    _request(encoder, 0, msgspec.json.encode(INPUT))
-    [data] = encoder.take()
-    decode_envelope = Decoder("json", framed=False).decode
+    data = _one_request()
     decode_input = msgspec.json.Decoder(Input).decode
     decode_header = msgspec.json.Decoder(HeaderEnvelope).decode
-
-    def ours() -> None:
-        for _ in itertools.repeat(None, CALLS):
-            event = decode_envelope(data)
-            decode_input(event.input)  # type: ignore[union-attr] # it is a request
 
     def peer() -> None:
         for _ in itertools.repeat(None, CALLS):
             envelope = decode_header(data)
             decode_input(envelope.payload.input)
 
-    return Pair(ours, peer, divisor=CALLS)
+    return Pair(_decode(data), peer, divisor=CALLS)
 
 
 @row("envelope_frames", peer="msgspec Struct loop", goal=2)

@@ -32,13 +32,9 @@ pub fn decode<'a>(
 /// # Errors
 /// [`Malformed`], with the offset in *raw*.
 pub fn check(raw: &[u8], format: Format, limits: &Limits) -> Result<(), Malformed> {
-    fn one<'a>(mut reader: impl Reader<'a>) -> Read<()> {
-        reader.raw()?;
-        reader.finish()
-    }
     match format {
-        Format::Json => one(json::Scanner::new(raw, limits)),
-        Format::Msgpack => one(msgpack::Scanner::new(raw, limits)),
+        Format::Json => json::check(raw, limits),
+        Format::Msgpack => msgpack::check(raw, limits),
     }
 }
 

@@ -24,6 +24,7 @@
 mod ascii;
 mod decode;
 mod encode;
+mod escape;
 mod event;
 mod json;
 mod kind;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::unescape;
+use super::escape::unescape;
 
 /// Valid UTF-8 that is borrowed from an envelope, or from a program that makes one.
 ///

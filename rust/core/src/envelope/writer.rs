@@ -5,7 +5,7 @@ use super::json;
 use super::limits::Limits;
 use super::malformed::Malformed;
 use super::msgpack::JSON_EXTENSION;
-use super::transcode;
+use super::transcode::to_json;
 
 /// Appends one envelope to bytes.
 pub(crate) trait Writer {
@@ -61,7 +61,7 @@ impl Writer for Json<'_> {
     fn raw(&mut self, raw: Raw<'_>) -> Result<(), Malformed> {
         match raw.format {
             Format::Json => self.0.extend_from_slice(raw.bytes),
-            Format::Msgpack => transcode::msgpack_to_json(self.0, raw.bytes, &ours(raw))?,
+            Format::Msgpack => to_json::append(self.0, raw.bytes, &ours(raw))?,
         }
         Ok(())
     }

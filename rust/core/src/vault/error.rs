@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::bip32::NoKey;
-use super::mnemonic::{BadMnemonic, NotUtf8};
+use super::mnemonic::{BadMnemonic, NotGenerated, NotUtf8};
 use super::path::BadPath;
 use crate::aead::{DecryptionFailed, TooLong};
 use crate::encrypted::BadCiphertext;
@@ -77,6 +77,15 @@ from! {
     DecryptionFailed => Decryption,
     BadSignature => Signature,
     NoRandomness => Randomness,
+}
+
+impl From<NotGenerated> for Error {
+    fn from(error: NotGenerated) -> Self {
+        match error {
+            NotGenerated::Words(_) => Self::Input(error.to_string()),
+            NotGenerated::Randomness(error) => Self::Randomness(error),
+        }
+    }
 }
 
 impl From<Locked> for Error {

@@ -7,9 +7,8 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::error::Error;
 use crate::hmac::HmacSha512;
-use crate::random;
+use crate::random::{self, NoRandomness};
 use alknet_guard::Cell;
 
 /// Bytes of a seed.
@@ -81,15 +80,13 @@ impl Mnemonic {
     ///
     /// # Errors
     /// Another number of words; the system has no randomness.
-    pub fn generate(words: usize) -> Result<Self, Error> {
+    pub fn generate(words: usize) -> Result<Self, NotGenerated> {
         if !is_word_count(words) {
-            return Err(Error::Input(format!(
-                "a recovery phrase has 12, 15, 18, 21 or 24 words; {words} were asked for"
-            )));
+            return Err(NotGenerated::Words(words));
         }
         let mut entropy = Cell::new();
         let entropy = &mut entropy[..words * 4 / 3];
-        random::fill(entropy)?;
+        random::fill(entropy).map_err(NotGenerated::Randomness)?;
         Ok(Self::from_entropy(entropy))
     }
 
@@ -161,6 +158,29 @@ impl Mnemonic {
         Ok(())
     }
 }
+
+/// There is no new phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotGenerated {
+    /// No phrase has so many words.
+    Words(usize),
+    /// The system has no randomness to give.
+    Randomness(NoRandomness),
+}
+
+impl fmt::Display for NotGenerated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => write!(
+                f,
+                "a recovery phrase has 12, 15, 18, 21 or 24 words; {words} were asked for"
+            ),
+            Self::Randomness(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotGenerated {}
 
 /// The passphrase is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

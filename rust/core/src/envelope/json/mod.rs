@@ -13,7 +13,7 @@ use super::reader::{Read, Reader};
 use super::text::Text;
 
 pub(crate) use number::Number;
-pub(crate) use text::{unescape, write_string};
+pub(crate) use text::write_string;
 
 /// A position in JSON text.
 pub(crate) struct Scanner<'a> {
@@ -184,6 +184,13 @@ impl<'a> Scanner<'a> {
             .map(drop)
             .map_err(|fault| Malformed::new(fault.valid_up_to(), "invalid UTF-8"))
     }
+}
+
+/// See [`super::check`].
+pub(crate) fn check(raw: &[u8], limits: &Limits) -> Read<()> {
+    let mut scanner = Scanner::new(raw, limits);
+    scanner.raw()?;
+    scanner.finish()
 }
 
 impl<'a> Reader<'a> for Scanner<'a> {

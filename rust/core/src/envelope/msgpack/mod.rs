@@ -4,6 +4,7 @@ mod item;
 
 use super::ascii::is_ascii;
 use super::event::{Format, Raw};
+use super::json;
 use super::kind::Kind;
 use super::limits::Limits;
 use super::malformed::Malformed;
@@ -172,6 +173,13 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// See [`super::check`].
+pub(crate) fn check(raw: &[u8], limits: &Limits) -> Read<()> {
+    let mut scanner = Scanner::new(raw, limits);
+    scanner.raw()?;
+    scanner.finish()
+}
+
 impl<'a> Reader<'a> for Scanner<'a> {
     /// How many keys are still to come.
     type Map = usize;
@@ -272,8 +280,7 @@ impl<'a> Reader<'a> for Scanner<'a> {
         {
             let inside = self.at;
             let bytes = self.content(length)?;
-            super::decode::check(bytes, Format::Json, &self.limits)
-                .map_err(|fault| fault.shifted(inside))?;
+            json::check(bytes, &self.limits).map_err(|fault| fault.shifted(inside))?;
             return Ok(Raw {
                 bytes,
                 format: Format::Json,
