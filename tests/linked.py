@@ -86,6 +86,7 @@ async def linked(
     *,
     identity=ALICE,
     limits=DEFAULT_LIMITS,
+    near_limits=DEFAULT_LIMITS,
     format="json",
     near_dispatcher=None,
     near_identity=None,
@@ -98,7 +99,13 @@ async def linked(
         link.format = format
         link.framed = framed
         link.is_confidential = is_confidential
-    near = Session(one, identity=near_identity, dispatcher=near_dispatcher, is_dialled=True)
+    near = Session(
+        one,
+        identity=near_identity,
+        dispatcher=near_dispatcher,
+        is_dialled=True,
+        limits=near_limits,
+    )
     far = Session(other, identity=identity, dispatcher=dispatcher, limits=limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(far.run)

@@ -268,7 +268,7 @@ async def test_a_stream_is_a_span_until_its_end_with_what_it_asks_below(here, li
 async def test_a_peers_trace_goes_on_and_its_nonsense_begins_a_new_one(link, seen):
     for traceparent in (GIVEN, "nonsense"):
         call = PendingCall(PayloadType(str), "say")
-        link.near.ask("/head/echo/say", b'{"text":"hi"}', call, traceparent=traceparent)
+        link.near.pending.ask("/head/echo/say", b'{"text":"hi"}', call, traceparent=traceparent)
         await call.wait()
 
     given, nonsense = seen.ended
@@ -410,7 +410,7 @@ async def test_without_a_provider_nothing_is_made_and_a_trace_still_goes_on(seen
     async with running(told) as dispatcher, linked(dispatcher, identity=ROOT) as link:
         for traceparent in (GIVEN, None):
             call = PendingCall(PayloadType(None), "ask")
-            link.near.ask("/head/told/ask", b"{}", call, traceparent=traceparent)
+            link.near.pending.ask("/head/told/ask", b"{}", call, traceparent=traceparent)
             await call.wait()
         await link.client.call(Ask())
 

@@ -150,7 +150,7 @@ async def test_calls_within_the_process_have_ids_of_their_own(dispatcher):
 async def test_metadata_that_cannot_be_read_cost_the_call_and_not_the_service(link, known, name):
     """A map as the key of a map: msgpack has it, Python does not."""
     call = PendingCall(PayloadType(None), name)
-    link.near.ask(f"/head/known/{name}", b"\x80", call, metadata=b"\x81\x80\x01")
+    link.near.pending.ask(f"/head/known/{name}", b"\x80", call, metadata=b"\x81\x80\x01")
     with pytest.raises((NotFound, ValueError)):
         await call.wait()
 

@@ -45,7 +45,7 @@ class Head:
     def nothing_left(self):
         """Whether no part of any call is left on any link."""
         sessions = (self.caller.near, self.caller.far, self.worker.near, self.worker.far)
-        return not any(session.inbound or session._pending for session in sessions)
+        return not any(session.inbound or session.pending for session in sessions)
 
 
 @asynccontextmanager
@@ -191,7 +191,9 @@ async def test_a_timeout_of_the_caller_reaches_the_handler_over_there(head, auto
 async def test_the_deadline_travels_and_is_enforced_over_there(head, autojump_clock):
     """Even if the caller never says that it has left."""
     pending = PendingCall(PayloadType(str), "keep")
-    head.caller.near.ask("/worker-1/echo/keep", b"{}", pending, input_format="json", deadline_ms=1)
+    head.caller.near.pending.ask(
+        "/worker-1/echo/keep", b"{}", pending, input_format="json", deadline_ms=1
+    )
     with pytest.raises(DeadlineExceeded):
         await pending.wait()
     assert head.nothing_left()
@@ -342,10 +344,10 @@ async def test_a_peer_without_the_right_to_forward_speaks_for_nobody_else():
         ):
             async with linked(dispatcher, identity=identity) as link:
                 who = PendingCall(PayloadType(str), "whoami")
-                link.near.ask("/echo/whoami", b"{}", who, forwarded_for=forged)
+                link.near.pending.ask("/echo/whoami", b"{}", who, forwarded_for=forged)
                 assert await who.wait() == expected
                 shout = PendingCall(PayloadType(str), "shout")
-                link.near.ask("/echo/shout", b'{"text": "x"}', shout, forwarded_for=forged)
+                link.near.pending.ask("/echo/shout", b'{"text": "x"}', shout, forwarded_for=forged)
                 with pytest.raises(Forbidden):
                     await shout.wait()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from alknet import Request, Service, handler, operation
-from alknet.call.remote import local_deadline, wire_deadline
+from alknet.call.wire_time import local_deadline, wire_deadline
 from alknet.errors import (
     CallError,
     DeadlineExceeded,
@@ -313,8 +313,8 @@ async def test_a_dead_link_called_over_and_over_keeps_nothing(link):
 
 
 async def test_more_calls_than_the_limit_are_refused_before_they_leave(echo):
-    async with running(echo) as dispatcher, linked(dispatcher) as link:
-        link.near.limits = Limits(calls_in_flight=2)
+    limits = Limits(calls_in_flight=2)
+    async with running(echo) as dispatcher, linked(dispatcher, near_limits=limits) as link:
         async with trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(link.client.call, Hold())

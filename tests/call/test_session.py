@@ -42,7 +42,7 @@ def a_call(type_=str):
 
 async def test_ids_count_up_and_are_never_used_again():
     async with facing() as (session, peer):
-        ids = [session.ask("/a/b", b"{}", a_call()) for _ in range(5)]
+        ids = [session.pending.ask("/a/b", b"{}", a_call()) for _ in range(5)]
         for expected in ids:
             event = await peer.hear()
             assert isinstance(event, CallRequested)
@@ -63,7 +63,9 @@ async def test_both_sides_may_ask_with_ids_of_their_own():
 
 async def test_each_outcome_goes_to_its_own_call():
     async with facing() as (session, peer):
-        calls = {session.ask("/a/b", b"{}", call): call for call in [a_call() for _ in range(4)]}
+        calls = {
+            session.pending.ask("/a/b", b"{}", call): call for call in [a_call() for _ in range(4)]
+        }
         first, second, third, fourth = calls
         peer.encoder.responded(third, b'"three"')
         peer.encoder.failed(first, "NOT_FOUND", "one is not there")
@@ -77,13 +79,13 @@ async def test_each_outcome_goes_to_its_own_call():
             await calls[first].wait()
         with pytest.raises(Aborted, match="ended the call without an answer"):
             await calls[fourth].wait()
-        assert not session._pending
+        assert not session.pending
 
 
 async def test_replies_to_calls_never_made_go_nowhere():
     async with facing() as (session, peer):
         call = a_call()
-        request_id = session.ask("/a/b", b"{}", call)
+        request_id = session.pending.ask("/a/b", b"{}", call)
         for unknown in ("99", "", "x", "~1~"):
             peer.encoder.responded(unknown, b"1")
             peer.encoder.completed(unknown)
@@ -104,11 +106,11 @@ async def test_replies_to_calls_never_made_go_nowhere():
 async def test_giving_up_tells_the_peer_once_and_what_comes_later_goes_nowhere():
     async with facing() as (session, peer):
         call = a_call()
-        request_id = session.ask("/a/b", b"{}", call)
+        request_id = session.pending.ask("/a/b", b"{}", call)
         await peer.hear()
-        session.give_up(request_id)
-        session.give_up(request_id)
-        session.give_up("never asked")
+        session.pending.give_up(request_id)
+        session.pending.give_up(request_id)
+        session.pending.give_up("never asked")
         assert isinstance(await peer.hear(), CallAborted)
         peer.encoder.responded(request_id, b'"late"')
         peer.encoder.ping("after")
@@ -151,8 +153,8 @@ async def test_an_item_of_the_wrong_type_ends_the_stream_and_tells_the_peer():
 def _asking(session, type_):
     async def start(stream):
         pending = PendingStream(stream, PayloadType(type_), "a stream")
-        request_id = session.ask("/a/b", b"{}", pending, window=8)
-        pending.give_up = lambda: session.give_up(request_id)
+        request_id = session.pending.ask("/a/b", b"{}", pending, window=8)
+        pending.give_up = lambda: session.pending.give_up(request_id)
         return pending.stop
 
     return start
@@ -182,7 +184,7 @@ async def test_an_error_of_any_shape_is_an_error():
             (b'{"code": "X", "message": "m"}', None),
         ]:
             call = a_call()
-            request_id = session.ask("/a/b", b"{}", call)
+            request_id = session.pending.ask("/a/b", b"{}", call)
             await peer.say(
                 b'{"type": "call.error", "id": "%s", "payload": %s}' % (request_id.encode(), raw)
             )
@@ -304,7 +306,7 @@ async def test_an_error_with_no_text_in_it_still_comes_through():
 async def test_a_malformed_envelope_closes_the_link_and_says_why(raw, words):
     async with facing() as (session, peer):
         call = a_call()
-        session.ask("/a/b", b"{}", call)
+        session.pending.ask("/a/b", b"{}", call)
         await peer.hear()
         with structlog.testing.capture_logs() as logs:
             await peer.say(raw)
@@ -329,7 +331,7 @@ async def test_a_malformed_envelope_closes_the_link_and_says_why(raw, words):
 async def test_what_arrived_whole_before_the_fault_is_not_lost():
     async with facing(framed=True) as (session, peer):
         call = a_call()
-        request_id = session.ask("/a/b", b"{}", call)
+        request_id = session.pending.ask("/a/b", b"{}", call)
         peer.encoder.responded(request_id, b'"whole"')
         await peer.say(b"".join(peer.encoder.take()) + b"\0\0\0\0")
 
@@ -376,7 +378,7 @@ async def test_a_frame_above_the_limit_closes_the_link():
 async def test_a_peer_may_close_with_a_reason_of_its_own():
     async with facing() as (session, peer):
         call = a_call()
-        session.ask("/a/b", b"{}", call)
+        session.pending.ask("/a/b", b"{}", call)
         peer.encoder.failed("", "INVALID_INPUT", "I have had enough")
         await peer.send()
 
@@ -513,11 +515,11 @@ async def test_however_a_session_ends_nothing_is_left_on_either_side(end):
         for session in (near, far):
             assert session.is_closed
             assert not session.inbound
-            assert not session._pending
+            assert not session.pending
             with pytest.raises(Disconnected):
-                session.ask("/a/b", b"{}", a_call())
+                session.pending.ask("/a/b", b"{}", a_call())
             with pytest.raises(Disconnected):
-                await session.room()
+                await session.outbox.room()
             with trio.fail_after(1):
                 await session.flushed()
 
@@ -538,7 +540,7 @@ class _Started:
 async def test_the_reason_for_a_cancel_reaches_whoever_waits_here():
     async with facing() as (session, _):
         call = a_call()
-        session.ask("/a/b", b"{}", call)
+        session.pending.ask("/a/b", b"{}", call)
         session.cancel("the node is stopping")
 
         with pytest.raises(Disconnected, match="was closed: the node is stopping"):
@@ -548,7 +550,7 @@ async def test_the_reason_for_a_cancel_reaches_whoever_waits_here():
 async def test_flushed_returns_when_the_link_has_taken_everything():
     async with facing() as (session, peer):
         for _ in range(500):
-            session.ask("/a/b", b'{"text": "%s"}' % _LONG, a_call())
+            session.pending.ask("/a/b", b'{"text": "%s"}' % _LONG, a_call())
         done = trio.Event()
 
         async def flush():

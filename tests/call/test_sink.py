@@ -118,7 +118,7 @@ class Setting:
         assert self.shop.active == 0
         for session in (self.link.near, self.link.far):
             assert not session.inbound
-            assert not session._pending
+            assert not session.pending
         assert await self.client.call(Say("still here")) == "still here"
 
 

@@ -243,7 +243,7 @@ async def test_what_is_asked_within_a_call_is_a_child_of_it(client, path, reques
 
 async def asked_with(session, operation, traceparent):
     call = PendingCall(PayloadType(None), operation)
-    session.ask(operation, b"{}", call, input_format="json", traceparent=traceparent)
+    session.pending.ask(operation, b"{}", call, input_format="json", traceparent=traceparent)
     await call.wait()
 
 

@@ -368,7 +368,7 @@ async def test_links_cut_under_load_lose_answers_and_repeat_nothing(framed, seed
         assert not [ask for ask in outcomes if ask not in lost and done[ask.number] != 1]
         session = link.client.session
         await wait_all_tasks_blocked()
-        assert not session._pending
+        assert not session.pending
 
 
 # Subscriptions.

@@ -249,7 +249,7 @@ async def test_a_concurrent_call_given_up_before_its_task_ran_never_begins(dispa
     # Request and abort arrive in one piece, so the handler's task has had no turn between them.
     async with linked(dispatcher, framed=True) as link:
         pending = PendingCall(PayloadType(Any), "echo/hold")
-        link.near.give_up(link.near.ask("/head/echo/hold", b"{}", pending))
+        link.near.pending.give_up(link.near.pending.ask("/head/echo/hold", b"{}", pending))
         await wait_all_tasks_blocked()
 
         assert echo.begun == 0

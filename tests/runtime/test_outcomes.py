@@ -150,7 +150,7 @@ def test_every_call_has_exactly_one_outcome_and_nothing_is_left(is_remote, calls
                 assert len(actor.mailbox) == 0
                 for session in (link.near, link.far):
                     assert not session.inbound
-                    assert not session._pending
+                    assert not session.pending
                 with trio.fail_after(1):
                     await actor.drain()
             nursery.cancel_scope.cancel()

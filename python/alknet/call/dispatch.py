@@ -23,9 +23,9 @@ from alknet.call.local import LocalClient
 from alknet.call.operation import STREAMING
 from alknet.call.payload import PayloadType
 from alknet.call.relay import Relay
-from alknet.call.remote import local_deadline
 from alknet.call.resource import resource_of
 from alknet.call.session import Session
+from alknet.call.wire_time import local_deadline
 from alknet.errors import (
     CallError,
     DeadlineExceeded,

@@ -13,9 +13,9 @@ from alknet.call.home import Home
 from alknet.call.invocation import Entry, Invocation, departed
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
-from alknet.call.remote import GRACE_MS
 from alknet.call.session import Session
 from alknet.call.wakeup import Wakeup
+from alknet.call.wire_time import GRACE_MS
 from alknet.errors import Aborted, CallError, DeadlineExceeded, Internal, InvalidInput
 from alknet.identity import Identity
 from alknet.wire.link import Format
@@ -179,7 +179,7 @@ class RemoteStreamInvocation(RemoteInvocation):
     async def send(self, item: Any) -> None:
         while self._credit <= 0 and not self.is_over:
             await self._granted.wait()
-        await self.session.room()
+        await self.session.outbox.room()
         if self.is_over:
             raise departed(self)
         self._credit -= 1

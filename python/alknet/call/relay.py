@@ -45,7 +45,7 @@ class Relay:
             about = {"request_id": event.id, "peer": self._origin.peer}
             self._span = trace.relayed(name, received, about)
         try:
-            self._target_id = self._target.ask(
+            self._target_id = self._target.pending.ask(
                 f"/head/{name}",
                 event.input,
                 self,
@@ -98,13 +98,13 @@ class Relay:
 
     def cancel(self) -> None:
         self._end(Aborted.code)
-        self._target.give_up(self._target_id)
+        self._target.pending.give_up(self._target_id)
 
     def credit(self, items: int) -> None:
-        self._target.grant(self._target_id, items)
+        self._target.pending.grant(self._target_id, items)
 
     def item(self, item: bytes, format: Format) -> None:
-        self._target.send_item(self._target_id, item, format)
+        self._target.pending.send_item(self._target_id, item, format)
 
     def finished(self) -> None:
-        self._target.finish_items(self._target_id)
+        self._target.pending.finish_items(self._target_id)

@@ -1,7 +1,6 @@
 """RemoteClient: calls over a link. The same verbs as in the process, encoded."""
 
 import math
-import time
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,22 +10,24 @@ import msgspec
 import trio
 
 from alknet.call import trace
-from alknet.call.client import HERE, Client, Timeout, late
+from alknet.call.client import HERE, Client, Timeout
 from alknet.call.context import Context
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.measure import code_of
 from alknet.call.operation import operation_type
+from alknet.call.outbound import PendingDuplex, RemoteCall, RemoteUpload
 from alknet.call.payload import PayloadType, encode
-from alknet.call.pending import PendingCall, PendingStream
+from alknet.call.pending import PendingStream
 from alknet.call.session import Session
-from alknet.call.sink import CreditedSink, DuplexStream, pour
+from alknet.call.sink import DuplexStream, pour
 from alknet.call.stream import ResumedStream, Start, Stop, Stream
 from alknet.call.trace import Span
+from alknet.call.uplink import Uplink
 from alknet.call.watch import ended
-from alknet.errors import CallError, Disconnected, Forbidden
+from alknet.call.wire_time import wire_deadline
+from alknet.errors import Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
-from alknet.wire.limits import UNSENT_PAUSE_BYTES
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
@@ -35,95 +36,6 @@ Out = TypeVar("Out")
 
 _ANYTHING = PayloadType(Any)
 DEFAULT_TIMEOUT = 30.0
-
-# The caller's own clock decides whether it was a timeout or the end of a scope of the caller's; the
-# far end's only sees to it that nothing goes on in vain, so it may be that much later.
-GRACE_MS = 5
-# A deadline that no clock reaches can still be written: thirty thousand years.
-_LONGEST_SECONDS = 1e12
-
-
-class RemoteCall(PendingCall):
-    """A call over a link; a caller that stops waiting tells the peer."""
-
-    __slots__ = ("_seconds", "_session", "request_id")
-
-    def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
-        super().__init__(reply, path)
-        self._session = session
-        self._seconds = seconds
-        self.request_id = ""
-
-    def abandon(self) -> None:
-        self.is_over = True
-        self._session.give_up(self.request_id)
-
-    def expire(self) -> None:
-        self._session.give_up(self.request_id)
-        self.fail(late(self._name, self._seconds))
-
-
-class RemoteUpload(RemoteCall):
-    """An upload over a link: its time starts anew with each item that goes or is asked for."""
-
-    __slots__ = ("due", "sink")
-
-    def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
-        super().__init__(session, path, reply, seconds)
-        self.due = trio.current_time() + seconds
-        self.sink = CreditedSink(self._write, self._end, session.room)
-
-    def invited(self, items: int) -> None:
-        self.due = trio.current_time() + self._seconds
-        self.sink.grant(items)
-
-    def expire(self) -> None:
-        if trio.current_time() < self.due:
-            self._session.deadlines.add(self.due, self)
-        else:
-            super().expire()
-
-    def _write(self, item: Any) -> None:
-        session = self._session
-        self.due = trio.current_time() + self._seconds
-        session.send_item(self.request_id, encode(item, session.format), session.format)
-
-    def _end(self) -> None:
-        self._session.finish_items(self.request_id)
-
-    def _settle(self) -> None:
-        self.sink.close()
-        super()._settle()
-
-
-class PendingDuplex(PendingStream):
-    """A duplex over a link: a subscription that sends items too."""
-
-    __slots__ = ("_session", "request_id", "sink")
-
-    def __init__(self, stream: Stream[Any], item: PayloadType, name: str, session: Session) -> None:
-        super().__init__(stream, item, name)
-        self._session = session
-        self.request_id = ""
-        self.sink = CreditedSink(self._write, self._end, session.room)
-
-    def invited(self, items: int) -> None:
-        self.sink.grant(items)
-
-    def completed(self) -> None:
-        self.sink.close()
-        super().completed()
-
-    def failed(self, error: CallError) -> None:
-        self.sink.close()
-        super().failed(error)
-
-    def _write(self, item: Any) -> None:
-        session = self._session
-        session.send_item(self.request_id, encode(item, session.format), session.format)
-
-    def _end(self) -> None:
-        self._session.finish_items(self.request_id)
 
 
 class RemoteClient(Client):
@@ -144,9 +56,7 @@ class RemoteClient(Client):
         parent: Context | None = None,
         reconnects: bool = False,
     ) -> None:
-        self.session = session
-        self._reconnects = reconnects
-        self._attached = trio.lowlevel.ParkingLot()
+        self._uplink = Uplink(session, reconnects=reconnects)
         self._timeout = timeout
         self._fields: dict[str, Any] = {}
         self._routes: dict[tuple[str, type[AnyRequest]], tuple[str, PayloadType]] = {}
@@ -155,6 +65,15 @@ class RemoteClient(Client):
         self._parent = parent
         if parent is not None:
             self._fields["parent_id"] = parent.request_id
+
+    @property
+    def session(self) -> Session:
+        """The link that calls go over."""
+        return self._uplink.session
+
+    def attach(self, session: Session) -> None:
+        """Make calls over *session* from now on, and let those go on that wait for a link."""
+        self._uplink.attach(session)
 
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
@@ -175,8 +94,8 @@ class RemoteClient(Client):
         deadline = trio.current_time() + seconds
         span = self._span(path) if trace.is_live else None
         try:
-            if self._must_wait():
-                await self._ready(path, seconds)
+            if not self._uplink.is_ready:
+                await self._uplink.wait(path, seconds)
             reply: Reply = await self._ask(path, request, output, seconds, deadline, span).wait()
         except BaseException as error:
             if span is not None:
@@ -203,12 +122,12 @@ class RemoteClient(Client):
         span = self._span(path)
         try:
             with ended(span), Timeout(path, math.inf if timeout is None else timeout):
-                if self._must_wait():
-                    await self._ready(path, self._timeout if timeout is None else timeout)
+                if not self._uplink.is_ready:
+                    await self._uplink.wait(path, self._timeout if timeout is None else timeout)
                 session = self.session
                 call = RemoteUpload(session, path, typed.output, self._timeout)
                 raw = encode(request, session.format)
-                call.request_id = session.ask(path, raw, call, **self._with(span))
+                call.request_id = session.pending.ask(path, raw, call, **self._with(span))
                 session.deadlines.add(call.due, call)
                 reply: Reply = await pour(items, call.sink, call.wait)
         except Disconnected as error:
@@ -225,7 +144,7 @@ class RemoteClient(Client):
 
         async def start(stream: Stream[Any]) -> Stop:
             with self._opening(path) as span:
-                session = await self._link()
+                session = await self._uplink.ready()
                 pending = PendingDuplex(stream, typed.output, path, session)
                 raw = encode(request, session.format)
                 pending.request_id = self._subscribe(session, path, raw, pending, stream, span)
@@ -240,8 +159,8 @@ class RemoteClient(Client):
         deadline = trio.current_time() + seconds
         span = self._span(path)
         with ended(span):
-            if self._must_wait():
-                await self._ready(path, seconds)
+            if not self._uplink.is_ready:
+                await self._uplink.wait(path, seconds)
             given = {} if input is None else input
             # A window of 0 says that one answer is wanted: an untyped caller may be wrong there.
             call = self._ask(path, given, _ANYTHING, seconds, deadline, span, window=0)
@@ -254,7 +173,7 @@ class RemoteClient(Client):
         typed.spec.expect("subscription")
         path = f"/{node}/{typed.spec.name}"
         start = self._starter(path, request, typed.output)
-        if typed.resume is None or not self._reconnects:
+        if typed.resume is None or not self._uplink.reconnects:
             return Stream(start, window)
         field, cursor = typed.resume
 
@@ -281,11 +200,11 @@ class RemoteClient(Client):
         window: int | None = None,
     ) -> RemoteCall:
         """Send the request; whoever awaits the call gets its reply."""
-        session = self.session
+        session = self._uplink.session
         raw = encode(input, session.format)
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
-        call.request_id = session.ask(
+        call.request_id = session.pending.ask(
             path,
             raw,
             call,
@@ -297,19 +216,10 @@ class RemoteClient(Client):
             session.deadlines.add(deadline, call)
         return call
 
-    def _must_wait(self) -> bool:
-        session = self.session
-        return session.is_closed or session.encoder.pending > UNSENT_PAUSE_BYTES
-
-    async def _ready(self, path: str, seconds: float) -> None:
-        """Wait until there is a link with room for a request."""
-        with Timeout(path, seconds):
-            await self._link()
-
     def _starter(self, path: str, input: Any, item: PayloadType) -> Start:
         async def start(stream: Stream[Any]) -> Stop:
             with self._opening(path) as span:
-                session = await self._link()
+                session = await self._uplink.ready()
                 pending = PendingStream(stream, item, path)
                 raw = encode(input, session.format)
                 self._subscribe(session, path, raw, pending, stream, span)
@@ -327,10 +237,12 @@ class RemoteClient(Client):
         span: Span | None,
     ) -> str:
         """Ask for a stream; return the request's id."""
-        request_id = session.ask(path, raw, pending, window=items.window, **self._with(span))
+        request_id = session.pending.ask(
+            path, raw, pending, window=items.window, **self._with(span)
+        )
         pending.span = span
-        pending.give_up = partial(session.give_up, request_id)
-        items.grant_with(partial(session.grant, request_id))
+        pending.give_up = partial(session.pending.give_up, request_id)
+        items.grant_with(partial(session.pending.grant, request_id))
         return request_id
 
     def _span(self, path: str) -> Span | None:
@@ -356,47 +268,3 @@ class RemoteClient(Client):
         if span is None:
             return self._fields
         return {**self._fields, "traceparent": span.traceparent}
-
-    def attach(self, session: Session) -> None:
-        """Make calls over *session* from now on, and let those go on that wait for a link."""
-        self.session = session
-        self._attached.unpark_all()
-
-    async def _link(self) -> Session:
-        """Return the session to ask over, once there is room on it for a request.
-
-        A request that waits here was never sent, so that a link lost meanwhile costs it nothing if
-        there will be another.
-
-        Raises:
-            Disconnected: the link is lost, and nobody reopens it.
-        """
-        while True:
-            while self.session.is_closed and self._reconnects:
-                await self._attached.park()
-            session = self.session
-            try:
-                await session.room()
-            except Disconnected:
-                if not self._reconnects:
-                    raise
-            else:
-                return session
-
-
-def wire_deadline(deadline: float) -> int | None:
-    """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
-    if deadline == math.inf:
-        return None
-    left = deadline - trio.current_time()
-    at = time.time() * 1000 + GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
-    return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
-
-
-def local_deadline(deadline_ms: int, now: float | None = None) -> float:
-    """Return the point in Trio's clock that a peer's Unix milliseconds mean.
-
-    The two machines' clocks are taken to agree; `alknet doctor` says where they do not. *now* is
-    Trio's time, for who has just looked.
-    """
-    return (trio.current_time() if now is None else now) + deadline_ms / 1000 - time.time()

@@ -111,7 +111,7 @@ class Exposition(Collector):
         by_peer: dict[str, list[int]] = {}
         for session in self._home.peers.sessions():
             sums = by_peer.setdefault(session.peer, [0, 0, 0, 0])
-            added = (1, session.asked, len(session.inbound), session.unsent_bytes)
+            added = (1, len(session.pending), len(session.inbound), session.outbox.unsent_bytes)
             sums[:] = map(sum, zip(sums, added, strict=True))
         for peer, (links, asked, answering, unsent_bytes) in by_peer.items():
             count.add_metric([peer], links)

@@ -24,7 +24,7 @@ def link_stats(session: Session) -> LinkStats:
     return LinkStats(
         peer=session.peer,
         address=session.link.peer_address,
-        asked=session.asked,
+        asked=len(session.pending),
         answering=len(session.inbound),
-        unsent_bytes=session.unsent_bytes,
+        unsent_bytes=session.outbox.unsent_bytes,
     )
