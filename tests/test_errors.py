@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from alknet import errors
+from alknet import Request, errors, operation
 from alknet.errors import (
     AlknetError,
     BadPath,
@@ -29,7 +29,9 @@ CLASSES = {
     if isinstance(value, type) and issubclass(value, AlknetError) and not name.startswith("_")
 }
 CALL_ERRORS = [
-    each for each in CLASSES.values() if issubclass(each, CallError) and each is not CallError
+    each
+    for each in CLASSES.values()
+    if issubclass(each, CallError) and each not in (CallError, errors.UnknownCode)
 ]
 
 
@@ -89,17 +91,27 @@ def test_the_codes_of_the_wire_have_their_classes(code, kind):
 
 
 @given(st.text(), st.text(), st.booleans())
-def test_a_code_that_nobody_knows_stays_readable_and_is_retryable_only_if_it_says_so(
-    code, message, retryable
-):
-    known = {each.code for each in CALL_ERRORS}
-    error = from_wire(code, message, retryable=retryable)
+def test_a_code_that_nobody_has_declared_is_internal_and_never_retryable(code, message, retryable):
+    assume(code not in {each.code for each in CALL_ERRORS} | errors._declared)
+    error = from_wire(code, message, retryable=retryable, details={"a": 1})
 
-    assert error.code == code
-    assert error.message == message
-    assert error.retryable is retryable
-    if code not in known:
-        assert type(error) is CallError
+    assert isinstance(error, errors.Internal)
+    assert (error.code, error.message, error.retryable) == ("INTERNAL", message, False)
+    assert error.details == {"a": 1}
+    assert (error.sent.code, error.sent.retryable) == (code, retryable), "for who passes it on"
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_code_that_an_operation_has_declared_stays_as_it_was_sent(retryable):
+    @operation("oven/bake", errors=("OVEN_COLD",))
+    class Bake(Request[None], frozen=True):
+        """Bake."""
+
+    error = from_wire("OVEN_COLD", "wait", retryable=retryable, details={"minutes": 4})
+
+    assert type(error) is CallError
+    assert (error.code, error.message, error.retryable) == ("OVEN_COLD", "wait", retryable)
+    assert error.details == {"minutes": 4}
 
 
 def test_what_one_error_is_told_no_other_knows():

@@ -25,6 +25,7 @@
     │   ├── Unavailable          the service cannot answer now; later it may
     │   │   └── Disconnected     the link was lost while the call was in flight
     │   └── Internal             a fault of ours; the log has the cause
+    │       └── UnknownCode      a peer's error with a code that nobody here has declared
     ├── ProtocolError            bytes that break the rules of the wire
     │   ├── LocalProtocolError   by us
     │   └── RemoteProtocolError  by them; the link is closed
@@ -210,6 +211,18 @@ class Internal(CallError):
     code = "INTERNAL"
 
 
+class UnknownCode(Internal):
+    """A peer's error with a code that nobody here has declared: nothing may be built upon it.
+
+    Its own `code` is INTERNAL and it is not retryable; `sent` is the error as the peer put it, for
+    who passes it on or knows better.
+    """
+
+    def __init__(self, sent: CallError) -> None:
+        super().__init__(sent.message, details=sent.details)
+        self.sent = sent
+
+
 class ProtocolError(AlknetError):
     """Bytes that break the rules of the wire."""
 
@@ -317,16 +330,31 @@ _BY_CODE: dict[str, type[CallError]] = {}
 for _class in _walk(CallError):
     _BY_CODE.setdefault(_class.code, _class)
 
+# The codes that operations have declared in this process, beside those that have a class here.
+_declared: set[str] = set()
+
+
+def class_of(code: str) -> type[CallError] | None:
+    """Return the class that stands for *code*; None for one that only operations declare."""
+    return _BY_CODE.get(code)
+
+
+def declare(code: str) -> None:
+    """Have *code* known in this process: an operation that it knows of may answer with it."""
+    _declared.add(code)
+
 
 def from_wire(
     code: str, message: str, *, retryable: bool = False, details: dict[str, Any] | None = None
 ) -> CallError:
     """Return the error that a peer's `call.error` stands for.
 
-    A code that nobody here knows stays readable in `code`; its class is CallError, and it is
-    retryable only if the peer says so.
+    A code that has no class, but that an operation known here declares, is a CallError with that
+    `code`. Any other is an UnknownCode, which is an Internal and not retryable, whatever the peer
+    says.
     """
     known = _BY_CODE.get(code)
-    if known is None:
-        return CallError(message, code=code, retryable=retryable, details=details)
-    return known(message, retryable=retryable, details=details)
+    if known is not None:
+        return known(message, retryable=retryable, details=details)
+    sent = CallError(message, code=code, retryable=retryable, details=details)
+    return sent if code in _declared else UnknownCode(sent)

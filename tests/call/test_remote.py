@@ -12,7 +12,6 @@ from trio.testing import wait_all_tasks_blocked
 from alknet import Request, Service, handler, operation
 from alknet.call.wire_time import local_deadline, wire_deadline
 from alknet.errors import (
-    CallError,
     DeadlineExceeded,
     Disconnected,
     InvalidInput,
@@ -356,22 +355,3 @@ class Mirror(Service, namespace="mirror"):
     @handler
     async def show(self, request: Show) -> Any:
         return request.value
-
-
-async def test_a_call_error_of_a_code_that_nobody_knows_stays_readable():
-    @operation("odd/teapot")
-    class Teapot(Request[None], frozen=True):
-        """Refuse to brew."""
-
-    class Odd(Service, namespace="odd"):
-        @handler
-        async def teapot(self, _: Teapot) -> None:
-            raise CallError("short and stout", code="TEAPOT", retryable=True)
-
-    async with running(Odd()) as dispatcher, linked(dispatcher) as link:
-        with pytest.raises(CallError, match="short and stout") as caught:
-            await link.client.call(Teapot())
-
-    assert type(caught.value) is CallError
-    assert caught.value.code == "TEAPOT"
-    assert caught.value.retryable

@@ -10,6 +10,7 @@ import msgspec
 from alknet.call.payload import PayloadType
 from alknet.errors import InvalidOperationType
 from alknet.identity import AccessRule
+from alknet.protocol.error import ErrorSpec
 from alknet.protocol.request import AnyRequest, Kind, Visibility, signature
 
 STREAMING: frozenset[Kind] = frozenset({"subscription", "duplex"})
@@ -41,7 +42,7 @@ class OperationSpec(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool = False
     confidential: bool = False
     resource_id: str | None = None
-    errors: tuple[str, ...] = ()
+    errors: tuple[ErrorSpec, ...] = ()
 
     @property
     def namespace(self) -> str:

@@ -6,7 +6,14 @@ from alknet._core.envelope import CallRequested
 from alknet.call import trace
 from alknet.call.payload import encode
 from alknet.call.trace import Span
-from alknet.errors import Aborted, CallError, Disconnected, InvalidInput, LocalProtocolError
+from alknet.errors import (
+    Aborted,
+    CallError,
+    Disconnected,
+    InvalidInput,
+    LocalProtocolError,
+    UnknownCode,
+)
 from alknet.identity import Identity
 from alknet.wire.link import Format
 
@@ -85,6 +92,9 @@ class Relay:
         self._origin.complete(self._origin_id)
 
     def failed(self, error: CallError) -> None:
+        if isinstance(error, UnknownCode):
+            # Whether the code means anything is for the caller to know.
+            error = error.sent
         self._end(error.code)
         if isinstance(error, Disconnected):
             # The caller knows the peer by its name, not by an address that only this node sees.

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from alknet.identity import AccessRule
-from alknet.protocol.request import Kind, Request, operation
+from alknet.protocol.error import ErrorSpec
+from alknet.protocol.request import Kind, Request, Visibility, operation
 
 
 class OperationSummary(msgspec.Struct, frozen=True):
@@ -20,7 +21,12 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
 
 class OperationSchema(msgspec.Struct, frozen=True):
-    """Everything a caller needs to know; the schemas are JSON Schema 2020-12."""
+    """Everything a caller needs to know; the schemas are JSON Schema 2020-12.
+
+    `output_schema` is of the answer, or of each item of a stream; `item_schema` of each item that
+    the caller of an upload or a duplex sends. `resource_id` is the JSON Pointer (RFC 6901) to the
+    id in the input that the rule's resource goes by.
+    """
 
     name: str
     namespace: str
@@ -29,10 +35,13 @@ class OperationSchema(msgspec.Struct, frozen=True):
     description: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
-    errors: tuple[str, ...]
+    errors: tuple[ErrorSpec, ...]
     access: AccessRule
     idempotent: bool
     confidential: bool
+    item_schema: Mapping[str, Any] | None = None
+    visibility: Visibility = "external"
+    resource_id: str | None = None
 
 
 class OperationList(msgspec.Struct, frozen=True):

@@ -14,7 +14,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origi
 
 import msgspec
 
+from alknet.errors import declare as declare_code
 from alknet.identity import AccessRule
+from alknet.protocol.error import ErrorSpec, error_spec
 
 Kind = Literal["query", "mutation", "subscription", "upload", "duplex"]
 Visibility = Literal["external", "internal"]
@@ -37,7 +39,7 @@ class Declaration(msgspec.Struct, frozen=True):
     version: str = "1.0.0"
     resource_id: str | None = None
     resume: tuple[str, str] | None = None
-    errors: tuple[str, ...] = ()
+    errors: tuple[ErrorSpec, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -96,7 +98,7 @@ def operation(
     confidential: bool = False,
     version: str = "1.0.0",
     resume: tuple[str, str] | None = None,
-    errors: tuple[str, ...] = (),
+    errors: tuple[str | ErrorSpec, ...] = (),
 ) -> Callable[[type[R]], type[R]]:
     """Name a request type `namespace/verb` and say who may ask.
 
@@ -105,11 +107,13 @@ def operation(
     in the input at which the id of the resource stands. `confidential` keeps the operation off
     links on which others could listen. `resume` lets a subscription go on after a lost link: the
     field of the request that says after which item to begin, and the field of an item that it is
-    compared with. `errors` lists the codes that its own errors carry.
+    compared with. `errors` lists the errors of its own, as codes or in full: an answer with a code
+    that is neither among them nor one of `alknet.errors` is INTERNAL to the caller.
 
     Raises:
         TypeError: the type is none of the four shapes, the kind does not go with the shape, or a
             resource is named without saying where its id stands.
+        ValueError: what `errors` lists is no code.
     """
 
     def declare(request_type: type[R]) -> type[R]:
@@ -129,6 +133,9 @@ def operation(
         if resource_id is not None:
             _check_pointer(request_type, resource_id)
         resource_type, action = resource or (None, None)
+        own_errors = tuple(map(error_spec, errors))
+        for each in own_errors:
+            declare_code(each.code)
         request_type.__operation__ = Declaration(
             name=name,
             kind=chosen,
@@ -139,7 +146,7 @@ def operation(
             version=version,
             resource_id=resource_id,
             resume=resume,
-            errors=errors,
+            errors=own_errors,
         )
         return request_type
 

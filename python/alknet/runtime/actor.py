@@ -1,34 +1,24 @@
 """Actor: a running service. One task serves its mailbox; concurrent handlers run beside it."""
 
 import math
-import secrets
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import aclosing
 from types import MethodType
 from typing import Any
 
-import structlog
 import trio
 
 from alknet.call import trace
 from alknet.call.invocation import ContextSource, Entry, Invocation
-from alknet.call.operation import OperationSpec, operation_type
+from alknet.call.operation import operation_type
 from alknet.call.trace import Span
-from alknet.errors import (
-    CallError,
-    DeadlineExceeded,
-    Internal,
-    ServiceFailed,
-    Unavailable,
-    traced,
-)
+from alknet.errors import CallError, DeadlineExceeded, ServiceFailed, Unavailable
 from alknet.protocol.stats import State
 from alknet.runtime.mailbox import Mailbox
+from alknet.runtime.outcome import outcome
 from alknet.runtime.service import Handler, Service
-
-log = structlog.get_logger("alknet.runtime")
 
 # How many exclusive calls are served before other tasks get a turn: at some microseconds a call,
 # 64 keep every other task's delay below a millisecond.
@@ -260,13 +250,13 @@ class HandlerEndpoint:
             else:
                 result = self.method(request)
             return await result if self.is_async else result
-        except CallError:
-            raise
         except Exception as error:
             if isinstance(error, ServiceFailed):
                 actor.crash(error)
-            context = context or source.context(entry)
-            raise fault(error, entry.spec, context.facts()) from error
+            told = outcome(error, entry.spec, lambda: (context or source.context(entry)).facts())
+            if told is error:
+                raise
+            raise told from error
         finally:
             actor.busy -= 1
             if actor.is_draining:
@@ -368,18 +358,4 @@ async def _raise(error: Exception) -> None:
 
 
 def _outcome(error: Exception, invocation: Invocation) -> CallError:
-    if isinstance(error, CallError):
-        return error
-    return fault(error, invocation.entry.spec, invocation.facts())
-
-
-def fault(error: Exception, spec: OperationSpec, facts: Mapping[str, Any]) -> Internal:
-    """Log *error*, and return what the caller is told: that it is our fault, and the log's id.
-
-    *facts* are those of the call, which the line in the log begins with.
-    """
-    correlation = secrets.token_hex(4)
-    cause = traced(error, is_confidential=spec.confidential)
-    with suppress(Exception):  # a log that cannot be written must not end the service
-        log.error("handler failed", **facts, correlation=correlation, cause=cause)
-    return Internal(f"{spec.name} failed; the log of its node has the cause under {correlation}")
+    return outcome(error, invocation.entry.spec, invocation.facts)

@@ -209,9 +209,7 @@ def _check_return(
     promised = types[-1]
     if is_stream:
         annotated = (get_args(annotated) or (None,))[0] if get_origin(annotated) else annotated
-    if promised is None:
-        promised = type(None)
-    if annotated != promised:
+    if (annotated or type(None)) != (promised or type(None)):
         raise TypeError(
             f"{where} is annotated to return {annotated!r}, and {request_type.__name__} promises "
             f"{promised!r}"

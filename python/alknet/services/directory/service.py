@@ -90,6 +90,9 @@ class DirectoryService(Service, namespace="services"):
             access=spec.access,
             idempotent=spec.idempotent,
             confidential=spec.confidential,
+            item_schema=spec.item_schema,
+            visibility=spec.visibility,
+            resource_id=spec.resource_id,
         )
 
     @handler(concurrent=True)
