@@ -16,6 +16,7 @@ from alknet.cli.demo import demo
 from alknet.cli.directory import schema, services
 from alknet.cli.failure import Debug
 from alknet.cli.init import init
+from alknet.cli.rotate import rotate
 from alknet.cli.serve import serve
 from alknet.cli.vault import lock, status, unlock
 
@@ -34,7 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore
+    init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore,
+    rotate,
 ):  # fmt: skip
     app.command(help=_paragraphs(_command.__doc__))(_command)
 

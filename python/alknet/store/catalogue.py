@@ -34,6 +34,7 @@ class CompiledType:
             each.name: _validator(f"node type {each.name!r}", each.schema)
             for each in definition.node_types
         }
+        self.sealed = frozenset(each.name for each in definition.node_types if each.sealed)
         self.edges: dict[str, EdgeType] = {each.name: each for each in definition.edge_types}
         self._edge_schemas = {
             each.name: _validator(f"edge type {each.name!r}", each.schema)
@@ -85,11 +86,12 @@ class CompiledType:
 
 
 class OpenGraph(msgspec.Struct, frozen=True):
-    """A graph as it stands in this transaction."""
+    """A graph as it stands in this transaction; new nodes are sealed under `key_version`."""
 
     id: int
     name: str
     status: str
+    key_version: int
     type: CompiledType
 
     def writable(self) -> "OpenGraph":
@@ -122,14 +124,14 @@ class Catalogue:
             NotFound: there is none.
         """
         row = connection.execute(
-            "select graphs.id, status, digest, type from graphs "
+            "select graphs.id, status, key_version, digest, type from graphs "
             "join graph_types on graph_types.name = type where graphs.name = ?",
             (name,),
         ).fetchone()
         if row is None or row[1] == "importing":
             raise missing("graph", name)
-        compiled = self._compiled.get(row[2]) or self._load(connection, row[2], row[3])
-        return OpenGraph(row[0], name, row[1], compiled)
+        compiled = self._compiled.get(row[3]) or self._load(connection, row[3], row[4])
+        return OpenGraph(row[0], name, row[1], row[2], compiled)
 
     def compile(self, definition: GraphType) -> CompiledType:
         """Return *definition* compiled, and remember it."""

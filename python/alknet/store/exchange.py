@@ -1,6 +1,6 @@
 """Whole graphs in and out, and many records in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 import apsw
@@ -18,6 +18,7 @@ from alknet.protocol.storage.exchange import (
 from alknet.store import edges, graphs, nodes, types
 from alknet.store.catalogue import Catalogue, OpenGraph
 from alknet.store.change import Change
+from alknet.store.sealing import Plain, Seals, Unsealed, is_current
 
 Stream = Literal["nodes", "edges"]
 
@@ -25,14 +26,15 @@ Stream = Literal["nodes", "edges"]
 PAGE: Final = 200
 
 
-def add(change: Change, graph: str, records: Iterable[NodeLine | EdgeLine]) -> Counts:
+def add(change: Change, graph: str, records: Sequence[NodeLine | EdgeLine], seals: Seals) -> Counts:
     """Add all of *records* to the graph called *graph*, and tell of each.
 
     Raises:
         CallError: what is wrong with the first that cannot be added; `details["index"]` says which.
+        Unsealed: some have to be sealed, and *seals* is not what it has to be.
     """
     opened = change.graph(graph)
-    added = _insert(change, opened, records)
+    added = _insert(change, opened, records, seals)
     for stream, key, type in added:
         change.created(stream, key, type, graph=graph)
     counted = sum(stream == "nodes" for stream, _, _ in added)
@@ -48,12 +50,19 @@ def lines(connection: apsw.Connection, catalogue: Catalogue, name: str) -> Itera
     opened = catalogue.graph(connection, name)
     graph = graphs.get(connection, name)
     yield TypeLine(types.get(connection, graph.type).definition)
-    yield GraphLine(graph.name, graph.type, graph.description, graph.metadata, graph.status)
+    yield GraphLine(
+        graph.name,
+        graph.type,
+        graph.description,
+        graph.metadata,
+        graph.status,
+        opened.key_version,
+    )
     after: str | None = ""
     while after is not None:
         some = nodes.page(connection, opened, None, after, PAGE)
         for node in some.nodes:
-            yield NodeLine(node.type, node.attributes, node.key)
+            yield NodeLine(node.type, node.attributes, node.key, node.sealed)
         after = some.next
     after = ""
     while after is not None:
@@ -82,18 +91,25 @@ def begin_import(change: Change, first: Sequence[Line], name: str | None) -> tup
         _same_type(change, each)
     line = msgspec.structs.replace(line, name=name or line.name)
     id = graphs.insert(change, line.name, line.type, line.description, line.metadata, "importing")
+    change.connection.execute(
+        "update graphs set key_version = ? where id = ?", (line.key_version, id)
+    )
     return id, line
 
 
-def continue_import(change: Change, id: int, line: GraphLine, records: Sequence[Line]) -> Counts:
+def continue_import(
+    change: Change, id: int, line: GraphLine, records: Sequence[Line], seals: Seals
+) -> Counts:
     """Add *records* to the graph that is being imported; nobody is told of them yet.
 
     Raises:
         CallError: what is wrong with the first that cannot be added.
+        Unsealed: some have to be sealed, and *seals* is not what it has to be.
     """
     definition = types.get(change.connection, line.type).definition
-    opened = OpenGraph(id, line.name, line.status, change.catalogue.compile(definition))
-    added = _insert(change, opened, records)
+    compiled = change.catalogue.compile(definition)
+    opened = OpenGraph(id, line.name, line.status, line.key_version, compiled)
+    added = _insert(change, opened, records, seals)
     counted = sum(stream == "nodes" for stream, _, _ in added)
     return Counts(nodes=counted, edges=len(added) - counted)
 
@@ -133,14 +149,24 @@ def _same_type(change: Change, line: TypeLine) -> None:
 
 
 def _insert(
-    change: Change, graph: OpenGraph, records: Iterable[Line]
+    change: Change, graph: OpenGraph, records: Sequence[Line], seals: Seals
 ) -> list[tuple[Stream, str, str]]:
     """Add *records*; return the stream, key and type of each."""
+    if graph.type.sealed:
+        _refuse_unsealed(change, graph, records, seals)
     added: list[tuple[Stream, str, str]] = []
     for index, record in enumerate(records):
         try:
             if isinstance(record, NodeLine):
-                key = nodes.insert(change, graph, record.type, record.attributes, record.key)
+                if record.sealed is not None and record.type not in graph.type.sealed:
+                    raise InvalidInput(
+                        f"this line holds sealed attributes, and the node type {record.type!r} of "
+                        f"the graph type {graph.type.definition.name!r} is not sealed: they would "
+                        f"be kept in clear"
+                    )
+                key = nodes.insert(
+                    change, graph, record.type, record.attributes, record.key, seals.get(index)
+                )
                 added.append(("nodes", key, record.type))
             elif isinstance(record, EdgeLine):
                 key = edges.insert(
@@ -160,3 +186,27 @@ def _insert(
             error.details = {**(error.details or {}), "index": index}
             raise
     return added
+
+
+def _refuse_unsealed(
+    change: Change, graph: OpenGraph, records: Sequence[Line], seals: Seals
+) -> None:
+    """Find all that has to be sealed at once, so that it need not be asked for one by one.
+
+    Raises:
+        Unsealed: there are such nodes.
+        CallError: what is wrong with the first of them.
+    """
+    plain: dict[int, Plain] = {}
+    is_sealed = True
+    for index, record in enumerate(records):
+        if not isinstance(record, NodeLine) or record.type not in graph.type.sealed:
+            continue
+        is_sealed = is_sealed and is_current(graph, seals.get(index))
+        try:
+            plain[index] = nodes.plain(change, graph, record.type, record.attributes, record.key)
+        except CallError as error:
+            error.details = {**(error.details or {}), "index": index}
+            raise
+    if not is_sealed:
+        raise Unsealed(plain)

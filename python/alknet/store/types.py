@@ -126,6 +126,9 @@ def _refuse_misfits(connection: apsw.Connection, old: GraphType, new: CompiledTy
     )
     for kind in changed_nodes:
         nodes = f"{of_type.format(table='nodes')} and nodes.type = ?"
+        if kind in new.nodes and (kind in new.sealed or _is_sealed(old, kind)):
+            _refuse_sealed(connection, nodes, old, definition, kind)
+            continue
         for row in connection.execute(nodes, (name, kind)):
             try:
                 new.node_attributes(kind, msgspec.json.decode(row[4]))
@@ -157,6 +160,33 @@ def _refuse_misfits(connection: apsw.Connection, old: GraphType, new: CompiledTy
                 new.check_ends(kind, source, target, undirected=bool(undirected))
             except InvalidInput as error:
                 raise _misfit(name, f"edge {key!r} of the graph {graph!r}", error) from None
+
+
+def _refuse_sealed(
+    connection: apsw.Connection, nodes: str, old: GraphType, new: GraphType, kind: str
+) -> None:
+    """Refuse to change what a node type asks of attributes that cannot be read here.
+
+    Raises:
+        Conflict: there is such a node.
+    """
+    before, after = (
+        next(each for each in definition.node_types if each.name == kind)
+        for definition in (old, new)
+    )
+    if (before.schema, before.sealed) == (after.schema, after.sealed):
+        return
+    row = connection.execute(f"{nodes} limit 1", (old.name, kind)).fetchone()
+    if row is not None:
+        raise Conflict(
+            f"the node type {kind!r} of the graph type {old.name!r} is sealed, or is to be, and "
+            f"the node {row[2]!r} of the graph {row[0]!r} is of it: `schema` and `sealed` change "
+            f"only while there is none; make another node type"
+        )
+
+
+def _is_sealed(definition: GraphType, kind: str) -> bool:
+    return any(each.sealed for each in definition.node_types if each.name == kind)
 
 
 def _first_edge(connection: apsw.Connection, name: str) -> tuple[Any, ...] | None:

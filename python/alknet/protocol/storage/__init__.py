@@ -59,8 +59,10 @@ from alknet.protocol.storage.nodes import (
     ListNodes,
     Node,
     NodePage,
+    Sealing,
     UpdateNode,
 )
+from alknet.protocol.storage.sealing import OpenNode, RotateGraph, Rotation
 from alknet.protocol.storage.traversal import (
     Direction,
     ListNeighbours,
@@ -128,7 +130,11 @@ __all__ = [
     "NodeLine",
     "NodePage",
     "NodeType",
+    "OpenNode",
     "Reached",
+    "RotateGraph",
+    "Rotation",
+    "Sealing",
     "Status",
     "StorageEvent",
     "StreamName",

@@ -7,6 +7,7 @@ import msgspec
 
 from alknet.protocol.request import Request, Subscription, Upload, operation
 from alknet.protocol.storage.graphs import Status
+from alknet.protocol.storage.nodes import Sealing
 from alknet.protocol.storage.types import GraphType, Key
 
 
@@ -17,21 +18,27 @@ class TypeLine(msgspec.Struct, frozen=True, tag_field="line", tag="type"):
 
 
 class GraphLine(msgspec.Struct, frozen=True, tag_field="line", tag="graph"):
-    """The graph itself, before what it holds."""
+    """The graph itself, before what it holds; its nodes are sealed under `key_version`, if any."""
 
     name: Key
     type: Key
     description: str = ""
     metadata: Mapping[str, Any] = {}
     status: Status = "active"
+    key_version: Annotated[int, msgspec.Meta(ge=2)] = 2
 
 
 class NodeLine(msgspec.Struct, frozen=True, tag_field="line", tag="node"):
-    """A node."""
+    """A node; one of a type that is sealed is exported with `sealed` instead of attributes.
+
+    To add such a line the vault opens it at the place that it was exported from and seals it to its
+    new one, so it must hold the same seed.
+    """
 
     type: Key
     attributes: Mapping[str, Any] = {}
     key: Key | None = None
+    sealed: Sealing | None = None
 
 
 class EdgeLine(msgspec.Struct, frozen=True, tag_field="line", tag="edge"):

@@ -9,8 +9,28 @@ from alknet.protocol.request import Request, operation
 from alknet.protocol.storage.types import Key, Limit
 
 
+class Sealing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The attributes of a node as the vault has sealed them: JSON text, AES-256-GCM.
+
+    `path` is where the key of `key_version` is derived. The rest is as in EncryptedData: standard
+    base64 of a salt of 32 bytes, an IV of 12, and the ciphertext with its tag of 16 at the end. The
+    associated data is the node's place, which is the JSON array `["alknet/node",graph,key]` without
+    spaces: what is sealed opens nowhere else.
+    """
+
+    path: str
+    key_version: int
+    salt: str
+    iv: str
+    data: str
+
+
 class Node(msgspec.Struct, frozen=True):
-    """A node. `attributes` are JSON values that fit the schema of its type, at most 1 MiB."""
+    """A node. `attributes` are JSON values that fit the schema of its type, at most 1 MiB.
+
+    Those of a type that is `sealed` are empty here; `sealed` is what stands in their place, which
+    `storage/open-node` opens.
+    """
 
     graph: str
     key: str
@@ -19,6 +39,7 @@ class Node(msgspec.Struct, frozen=True):
     version: int
     created_at: float
     updated_at: float
+    sealed: Sealing | None = None
 
 
 class NodePage(msgspec.Struct, frozen=True):
@@ -30,7 +51,11 @@ class NodePage(msgspec.Struct, frozen=True):
 
 @operation("storage/add-node", kind="mutation", scopes=("storage:write",), errors=("CONFLICT",))
 class AddNode(Request[Node], frozen=True):
-    """Add a node of the node type `type`; without a `key` it gets one that nobody has."""
+    """Add a node of the node type `type`; without a `key` it gets one that nobody has.
+
+    If its type is sealed, the vault of the caller's tenant seals the attributes, and must be
+    unlocked.
+    """
 
     graph: Key
     type: Key

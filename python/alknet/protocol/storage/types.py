@@ -16,11 +16,14 @@ class NodeType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The schema stands alone: it refers to nothing outside itself. Its patterns are matched in time
     that grows with the text alone, so they have no look-around and no back-references.
+
+    With `sealed` the attributes are kept as the vault seals them, each node's to its own place.
     """
 
     name: Key
     schema: Mapping[str, Any] = {}
     description: str = ""
+    sealed: bool = False
 
 
 class EdgeType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +79,8 @@ class DefineType(Request[GraphTypeRecord], frozen=True):
 
     What is there already must fit: the new definition is refused if a node or edge of any graph of
     the type would not be allowed by it. That takes a look at every node and edge whose type has
-    changed.
+    changed. Of what is sealed it cannot be told, so the schema of a node type that seals, and
+    whether it does, change only while there is no node of it.
     """
 
     definition: GraphType

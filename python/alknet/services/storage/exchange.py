@@ -1,6 +1,6 @@
 """Handlers for many records at a time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import trio
@@ -15,17 +15,18 @@ from alknet.protocol.storage import (
     Line,
 )
 from alknet.runtime.service import handler
-from alknet.services.storage.base import Storage
+from alknet.services.storage.sealing import OPENING, SEALING, SealedHandlers
 from alknet.store import exchange
 
 
-class ExchangeHandlers(Storage):
+class ExchangeHandlers(SealedHandlers):
     """Batches, imports and exports."""
 
-    @handler(concurrent=True)
+    @handler(concurrent=True, uses=(*SEALING, *OPENING))
     async def add_batch(self, request: AddBatch, context: Context) -> Counts:
-        return await self._change(
-            context, lambda change: exchange.add(change, request.graph, request.records)
+        records = await self._opened_lines(context, request.graph, request.records)
+        return await self._keep(
+            context, lambda change, seals: exchange.add(change, request.graph, records, seals)
         )
 
     @handler
@@ -34,7 +35,7 @@ class ExchangeHandlers(Storage):
             for line in exchange.lines(connection, self._read, request.graph):
                 yield line
 
-    @handler(concurrent=True)
+    @handler(concurrent=True, uses=(*SEALING, *OPENING))
     async def import_graph(
         self, request: Import, lines: AsyncIterator[Line], context: Context
     ) -> Counts:
@@ -47,7 +48,9 @@ class ExchangeHandlers(Storage):
             context, lambda change: exchange.begin_import(change, first, request.name)
         )
         try:
-            counts = await self._import_records(context, id, graph, lines)
+            # What is sealed was sealed at the place that the lines name, whatever it becomes here.
+            origin = first[-1].name if isinstance(first[-1], GraphLine) else graph.name
+            counts = await self._import_records(context, id, graph, origin, lines)
             await self._change(context, lambda change: exchange.end_import(change, id, graph))
         except BaseException:
             with trio.CancelScope(shield=True):
@@ -56,7 +59,12 @@ class ExchangeHandlers(Storage):
         return counts
 
     async def _import_records(
-        self, context: Context, id: int, graph: GraphLine, lines: AsyncIterator[Line]
+        self,
+        context: Context,
+        id: int,
+        graph: GraphLine,
+        origin: str,
+        lines: AsyncIterator[Line],
     ) -> Counts:
         total = Counts(0, 0)
         is_over = False
@@ -68,8 +76,15 @@ class ExchangeHandlers(Storage):
                 if len(page) == exchange.PAGE:
                     is_over = False
                     break
-            added = await self._change(
-                context, partial(exchange.continue_import, id=id, line=graph, records=page)
-            )
+            records = await self._opened_lines(context, origin, page)
+            added = await self._add_lines(context, id, graph, records)
             total = Counts(total.nodes + added.nodes, total.edges + added.edges)
         return total
+
+    async def _add_lines(
+        self, context: Context, id: int, graph: GraphLine, records: Sequence[Line]
+    ) -> Counts:
+        return await self._keep(
+            context,
+            lambda change, seals: exchange.continue_import(change, id, graph, records, seals),
+        )

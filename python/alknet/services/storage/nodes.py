@@ -11,19 +11,24 @@ from alknet.protocol.storage import (
     UpdateNode,
 )
 from alknet.runtime.service import handler
-from alknet.services.storage.base import Storage
+from alknet.services.storage.sealing import SEALING, SealedHandlers
 from alknet.store import nodes
 
 
-class NodeHandlers(Storage):
+class NodeHandlers(SealedHandlers):
     """Nodes."""
 
-    @handler(concurrent=True)
+    @handler(concurrent=True, uses=SEALING)
     async def add_node(self, request: AddNode, context: Context) -> Node:
-        return await self._change(
+        return await self._keep(
             context,
-            lambda change: nodes.add(
-                change, request.graph, request.type, request.attributes, request.key
+            lambda change, seals: nodes.add(
+                change,
+                request.graph,
+                request.type,
+                request.attributes,
+                request.key,
+                seals.get(0),
             ),
         )
 
@@ -42,16 +47,17 @@ class NodeHandlers(Storage):
             ),
         )
 
-    @handler(concurrent=True)
+    @handler(concurrent=True, uses=SEALING)
     async def update_node(self, request: UpdateNode, context: Context) -> Node:
-        return await self._change(
+        return await self._keep(
             context,
-            lambda change: nodes.update(
+            lambda change, seals: nodes.update(
                 change,
                 request.graph,
                 request.key,
                 request.attributes,
                 request.expected_version,
+                seals.get(0),
             ),
         )
 

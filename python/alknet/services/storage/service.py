@@ -6,6 +6,7 @@ from alknet.services.storage.exchange import ExchangeHandlers
 from alknet.services.storage.graphs import GraphHandlers
 from alknet.services.storage.news import NewsHandlers
 from alknet.services.storage.nodes import NodeHandlers
+from alknet.services.storage.sealing import SealedHandlers
 
 
 class StorageService(
@@ -15,6 +16,7 @@ class StorageService(
     ExchangeHandlers,
     NewsHandlers,
     AuditHandlers,
+    SealedHandlers,
     namespace="storage",
 ):
     """Reads at once, and writes in transactions, each with the events that tell of it."""
