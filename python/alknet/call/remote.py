@@ -40,7 +40,7 @@ DEFAULT_TIMEOUT = 30.0
 # far end's only sees to it that nothing goes on in vain, so it may be that much later.
 GRACE_MS = 5
 # A deadline that no clock reaches can still be written: thirty thousand years.
-_LONGEST_SECONDS = 1e12
+_LONGEST_MS = 1e15
 
 
 class RemoteCall(PendingCall):
@@ -49,7 +49,13 @@ class RemoteCall(PendingCall):
     __slots__ = ("_seconds", "_session", "request_id")
 
     def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
-        super().__init__(reply, path)
+        # PendingCall.__init__, written out: this is made for every call.
+        self._task = None
+        self._value = None
+        self._error = None
+        self.is_over = False
+        self._type = reply
+        self._name = path
         self._session = session
         self._seconds = seconds
         self.request_id = ""
@@ -285,14 +291,15 @@ class RemoteClient(Client):
         raw = encode(input, session.format)
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
-        call.request_id = session.ask(
-            path,
-            raw,
-            call,
-            deadline_ms=wire_deadline(min(deadline, callers)),
-            window=window,
-            **(self._fields if span is None else self._with(span)),
-        )
+        deadline_ms = wire_deadline(deadline if deadline < callers else callers)
+        fields = self._fields if span is None else self._with(span)
+        if fields:
+            call.request_id = session.ask(
+                path, raw, call, deadline_ms=deadline_ms, window=window, **fields
+            )
+        else:
+            # Without `**`, which costs as much as writing the request; most calls have no more.
+            call.request_id = session.ask(path, raw, call, deadline_ms=deadline_ms, window=window)
         if deadline < callers:
             session.deadlines.add(deadline, call)
         return call
@@ -388,9 +395,8 @@ def wire_deadline(deadline: float) -> int | None:
     """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
     if deadline == math.inf:
         return None
-    left = deadline - trio.current_time()
-    at = time.time() * 1000 + GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
-    return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
+    at = (time.time() + deadline - trio.current_time()) * 1000 + GRACE_MS
+    return int(at if 1.0 <= at <= _LONGEST_MS else min(max(at, 1.0), _LONGEST_MS))
 
 
 def local_deadline(deadline_ms: int, now: float | None = None) -> float:
