@@ -19,7 +19,13 @@ class RemoteCall(PendingCall):
     __slots__ = ("_seconds", "_session", "request_id")
 
     def __init__(self, session: Session, path: str, reply: PayloadType, seconds: float) -> None:
-        super().__init__(reply, path)
+        # PendingCall.__init__, written out: this is made for every call.
+        self._task = None
+        self._value = None
+        self._error = None
+        self.is_over = False
+        self._type = reply
+        self._name = path
         self._session = session
         self._seconds = seconds
         self.request_id = ""

@@ -32,10 +32,20 @@ class PendingMap:
 
     # Asking.
 
-    def ask(self, operation: str, input: bytes, pending: Pending, **fields: Any) -> str:
+    def ask(
+        self,
+        operation: str,
+        input: bytes,
+        pending: Pending,
+        *,
+        deadline_ms: int | None = None,
+        window: int | None = None,
+        **fields: Any,
+    ) -> str:
         """Send a request; its answer goes to *pending*. Return the request's id.
 
-        *fields* are those of `Encoder.requested`. Never waits: await `room` before asking much.
+        *fields* are the others of `Encoder.requested`, which most requests have none of. Never
+        waits: await `room` before asking much.
 
         Raises:
             Disconnected: the link is gone.
@@ -51,7 +61,15 @@ class PendingMap:
             )
         self._last_id += 1
         request_id = f"{self._prefix}{self._last_id}"
-        self._encoder.requested(request_id, operation, input, **fields)
+        if fields:
+            self._encoder.requested(
+                request_id, operation, input, deadline_ms=deadline_ms, window=window, **fields
+            )
+        else:
+            # Without `**`, which costs as much as writing the request; most have no more fields.
+            self._encoder.requested(
+                request_id, operation, input, deadline_ms=deadline_ms, window=window
+            )
         self._pending[request_id] = pending
         self._outbox.queue()
         return request_id

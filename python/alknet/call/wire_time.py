@@ -9,16 +9,15 @@ import trio
 # far end's only sees to it that nothing goes on in vain, so it may be that much later.
 GRACE_MS = 5
 # A deadline that no clock reaches can still be written: thirty thousand years.
-_LONGEST_SECONDS = 1e12
+_LONGEST_MS = 1e15
 
 
 def wire_deadline(deadline: float) -> int | None:
     """Return a point in Trio's clock as Unix milliseconds; None if it is infinite."""
     if deadline == math.inf:
         return None
-    left = deadline - trio.current_time()
-    at = time.time() * 1000 + GRACE_MS + max(left, -_LONGEST_SECONDS) * 1000
-    return int(min(max(at, 1.0), _LONGEST_SECONDS * 1000))
+    at = (time.time() + deadline - trio.current_time()) * 1000 + GRACE_MS
+    return int(at if 1.0 <= at <= _LONGEST_MS else min(max(at, 1.0), _LONGEST_MS))
 
 
 def local_deadline(deadline_ms: int, now: float | None = None) -> float:
