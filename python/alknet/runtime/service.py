@@ -209,7 +209,8 @@ def _check_return(
     promised = types[-1]
     if is_stream:
         annotated = (get_args(annotated) or (None,))[0] if get_origin(annotated) else annotated
-    if (annotated or type(None)) != (promised or type(None)):
+    # A promise of None, in a hint, is the type of None; an annotation that is missing is None here.
+    if annotated != (type(None) if promised is None else promised):
         raise TypeError(
             f"{where} is annotated to return {annotated!r}, and {request_type.__name__} promises "
             f"{promised!r}"
