@@ -207,10 +207,12 @@ def _check_return(
     """Refuse a handler that says it returns something else than its request type promises."""
     _, types = signature(request_type)
     promised = types[-1]
-    if is_stream:
-        annotated = (get_args(annotated) or (None,))[0] if get_origin(annotated) else annotated
-    # A promise of None, in a hint, is the type of None; an annotation that is missing is None here.
-    if annotated != (type(None) if promised is None else promised):
+    # None stands for its type here; to annotate nothing at all is another matter.
+    nothing = type(None)
+    if is_stream and get_origin(annotated):
+        [annotated, *_] = get_args(annotated)
+        annotated = nothing if annotated is None else annotated
+    if annotated != (nothing if promised is None else promised):
         raise TypeError(
             f"{where} is annotated to return {annotated!r}, and {request_type.__name__} promises "
             f"{promised!r}"
