@@ -132,7 +132,7 @@ async def test_a_subscription_without_a_window_comes_as_it_comes(client):
 
 
 async def test_an_abort(node, client):
-    echo = node.dispatcher.registry.find("echo/hold").endpoint.actor.service
+    echo = node.dispatcher.registry.find("echo/hold").endpoint.service
     await client.send("call.requested", "1", operationId="/echo/hold", input={})
     await client.send("call.requested", "2", operationId="/echo/ticks", input={})
     assert await client.hear() == responded("2", 0)

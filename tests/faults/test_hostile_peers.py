@@ -32,7 +32,7 @@ class Attacked:
     def __init__(self, node, alice):
         self.node = node
         self.alice = alice
-        self.echo = node.dispatcher.registry.find("echo/hold").endpoint.actor.service
+        self.echo = node.dispatcher.registry.find("echo/hold").endpoint.service
 
     async def serves(self):
         """Assert that the one who means well is still served, on her link and on a new one."""

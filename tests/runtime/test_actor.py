@@ -27,9 +27,9 @@ from ..linked import FarInvocation, linked, running
 from ..people import ALICE
 
 
-def actor_of(dispatcher, request_type):
-    """Return the actor that answers requests of this type."""
-    return dispatcher.registry.find_type(request_type).endpoint.actor
+def work_of(dispatcher, request_type):
+    """Return what the service has to do that answers requests of this type."""
+    return dispatcher.registry.find_type(request_type).endpoint.work
 
 
 def asked(dispatcher, request, deadline=math.inf):
@@ -162,7 +162,7 @@ async def test_a_crash_of_one_call_is_no_crash_of_the_service(client, dispatcher
         await outcome_of(client.call(Fail(badly=True)))
 
     assert await client.call(Say("still here")) == "still here"
-    assert actor_of(dispatcher, Say).busy == 0
+    assert work_of(dispatcher, Say).busy == 0
 
 
 @operation("odd/unsendable")
@@ -200,11 +200,11 @@ async def test_an_answer_that_cannot_be_written_is_internal_and_counted_once(req
         for _ in range(3):
             with pytest.raises(Internal):
                 await link.client.call(request_)
-        actor = actor_of(dispatcher, Unsendable)
-        assert actor.busy == 0
+        work = work_of(dispatcher, Unsendable)
+        assert work.busy == 0
 
         with trio.fail_after(1):
-            await actor.drain()
+            await work.drain()
 
 
 async def test_details_that_cannot_be_written_do_not_cost_the_caller_the_error():
@@ -227,7 +227,7 @@ async def test_a_caller_who_leaves_cancels_the_handler(client, echo, request_, d
         await echo.has_ended()
 
     assert await client.call(Say("next")) == "next"
-    assert actor_of(dispatcher, Say).busy == 0
+    assert work_of(dispatcher, Say).busy == 0
 
 
 async def test_a_call_given_up_while_it_waited_never_begins(client, echo):
@@ -395,7 +395,7 @@ async def one_life(actor):
 
 async def test_service_failed_ends_the_service_and_fails_what_waited():
     async with running(Mortal()) as dispatcher:
-        actor = actor_of(dispatcher, Die)
+        work = work_of(dispatcher, Die)
         calls = [asked(dispatcher, request) for request in (Die(), Wait(), Wait())]
         for invocation in calls:
             invocation.entry.endpoint.submit(invocation)
@@ -403,7 +403,7 @@ async def test_service_failed_ends_the_service_and_fails_what_waited():
 
         outcomes = [[type(outcome) for outcome in invocation.outcomes] for invocation in calls]
         assert outcomes == [[Internal], [Unavailable], [Unavailable]]
-        assert actor.busy == 0
+        assert work.busy == 0
 
 
 @pytest.mark.parametrize("request_", [DieAtOnce(), DieSlowly()], ids=["plain", "async"])
@@ -488,7 +488,7 @@ async def test_what_runs_when_the_actor_is_cancelled_is_told_so(echo):
             nursery.cancel_scope.cancel()
 
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
-    assert actor.busy == 0
+    assert actor.work.busy == 0
     assert echo.notes == []
 
 
@@ -505,7 +505,7 @@ async def _read_ticks(client, outcomes):
 
 
 async def test_a_drain_lets_what_was_taken_finish_and_refuses_what_comes(client, dispatcher, echo):
-    actor = actor_of(dispatcher, Say)
+    work = work_of(dispatcher, Say)
     outcomes = []
     async with trio.open_nursery() as nursery:
 
@@ -520,7 +520,7 @@ async def test_a_drain_lets_what_was_taken_finish_and_refuses_what_comes(client,
 
         async def drain():
             nonlocal drained
-            await actor.drain()
+            await work.drain()
             drained = True
 
         nursery.start_soon(drain)
@@ -536,7 +536,7 @@ async def test_a_drain_lets_what_was_taken_finish_and_refuses_what_comes(client,
 
 async def test_a_drain_of_an_idle_actor_returns_at_once(dispatcher):
     with trio.fail_after(1):
-        await actor_of(dispatcher, Say).drain()
+        await work_of(dispatcher, Say).drain()
 
 
 async def test_a_drain_ends_when_the_service_crashes_in_the_middle_of_it(autojump_clock):
@@ -545,15 +545,15 @@ async def test_a_drain_ends_when_the_service_crashes_in_the_middle_of_it(autojum
             invocation = asked(dispatcher, request)
             invocation.entry.endpoint.submit(invocation)
         with trio.fail_after(1):
-            await actor_of(dispatcher, Die).drain()
+            await work_of(dispatcher, Die).drain()
 
 
 async def test_streams_count_as_calls_for_a_drain(client, dispatcher, echo):
-    actor = actor_of(dispatcher, Count)
+    work = work_of(dispatcher, Count)
     async with client.stream(Ticks()) as items:
         assert await anext(items) == 0
-        assert actor.busy == 1
+        assert work.busy == 1
     with trio.fail_after(1):
         await echo.has_ended()
-        await actor.drain()
-    assert actor.busy == 0
+        await work.drain()
+    assert work.busy == 0

@@ -146,13 +146,13 @@ def test_every_call_has_exactly_one_outcome_and_nothing_is_left(is_remote, calls
 
                 assert sorted(outcomes) == list(range(len(calls)))
                 assert chaos.running_now == 0
-                assert actor.busy == 0
-                assert len(actor.mailbox) == 0
+                assert actor.work.busy == 0
+                assert len(actor.work.mailbox) == 0
                 for session in (link.near, link.far):
                     assert not session.inbound
                     assert not session.pending
                 with trio.fail_after(1):
-                    await actor.drain()
+                    await actor.work.drain()
             nursery.cancel_scope.cancel()
 
     with structlog.testing.capture_logs():

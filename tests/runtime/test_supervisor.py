@@ -349,7 +349,7 @@ async def test_a_drain_has_an_end(story, autojump_clock):
             yield
 
     async with supervised(Stubborn()) as supervisor:
-        supervisor.actors[0].busy += 1  # as a handler in a caller's task that never ends
+        supervisor.actors[0].work.busy += 1  # as a handler in a caller's task that never ends
         began = trio.current_time()
         await supervisor.stop(drain=3)
 
@@ -358,7 +358,7 @@ async def test_a_drain_has_an_end(story, autojump_clock):
 
 async def test_a_crash_while_stopping_is_no_reason_to_restart(story, autojump_clock):
     async with supervised(story.service("a"), story.service("b")) as supervisor:
-        supervisor.actors[1].busy += 1
+        supervisor.actors[1].work.busy += 1
         story.clear()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(supervisor.stop, 5)

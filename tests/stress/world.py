@@ -98,7 +98,7 @@ class World:
         """Return what calls have left behind, in sentences; nothing of it may be there at rest."""
         found = [*self.violations]
         for session in self.sessions():
-            for name in ("_pending", "inbound"):
+            for name in ("pending", "inbound"):
                 if calls := getattr(session, name):
                     found.append(f"{session!r} has {len(calls)} in {name}")
             waiting = [entry for entry in session.deadlines._heap if not entry[2].is_over]
@@ -107,8 +107,9 @@ class World:
             if session.encoder.pending:
                 found.append(f"{session!r} has {session.encoder.pending} bytes unsent")
         for actor in self.actors:
-            counts = (actor.busy, len(actor.mailbox), len(actor._taken))
-            if any(counts) or actor._current is not None:
+            work = actor.work
+            counts = (work.busy, len(work.mailbox), len(work.taken))
+            if any(counts) or work.current is not None:
                 found.append(f"{actor.name} has {counts} busy, waiting and taken")
         for entry in self.head.dispatcher.registry:
             if entry.measure.in_flight:

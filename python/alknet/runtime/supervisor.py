@@ -70,7 +70,7 @@ class Supervisor:
         self._period = period
         self._recent: deque[tuple[float, _Child]] = deque()
         self._report, self._reports = trio.open_memory_channel[_End](math.inf)
-        self._watchdog = Watchdog(self.actors, slow)
+        self._watchdog = Watchdog((actor.work for actor in self.actors), slow)
         self._is_stopping = False
         self._drained_by = math.inf
         self._drain = trio.CancelScope()
@@ -89,10 +89,10 @@ class Supervisor:
         return tuple(
             ServiceStats(
                 name=child.actor.name,
-                state=child.actor.state,
-                waiting=child.actor.waiting,
+                state=child.actor.work.state,
+                waiting=child.actor.work.waiting,
                 restarts=child.restarts,
-                busy=self._watchdog.busy(child.actor),
+                busy=self._watchdog.busy(child.actor.work),
             )
             for child in self._children
         )
@@ -124,7 +124,7 @@ class Supervisor:
         self._drained_by = min(self._drained_by, trio.current_time() + drain)
         for child in reversed(self._children):
             with trio.CancelScope(deadline=self._drained_by) as self._drain:
-                await child.actor.drain()
+                await child.actor.work.drain()
             child.scope.cancel(reason="the node is stopping")
             await child.ended.wait()
 

@@ -7,7 +7,7 @@ import structlog
 import trio
 
 from alknet.call.invocation import Invocation
-from alknet.runtime.actor import Actor
+from alknet.runtime.workload import Workload
 
 log = structlog.get_logger("alknet.watchdog")
 
@@ -16,7 +16,7 @@ _LOOKS: Final = 4
 
 
 class _Sight:
-    """A call that an actor was seen at, and since when."""
+    """A call that a service was seen at, and since when."""
 
     def __init__(self, call: Invocation, since: float) -> None:
         self.call = call
@@ -25,28 +25,28 @@ class _Sight:
 
 
 class Watchdog:
-    """Looks at *actors* every now and then, and remembers at which call it saw each.
+    """Looks at *works* every now and then, and remembers at which call it saw each.
 
-    A call pays nothing for it. One that holds its actor for *slow* seconds is reported in the log,
-    once; so is a process that did not get to run anything for as long, whoever it was that did not
-    let it. With 0 seconds nothing is watched.
+    A call pays nothing for it. One that holds its service for *slow* seconds is reported in the
+    log, once; so is a process that did not get to run anything for as long, whoever it was that did
+    not let it. With 0 seconds nothing is watched.
     """
 
-    def __init__(self, actors: Iterable[Actor], slow: float) -> None:
-        self._actors = tuple(actors)
+    def __init__(self, works: Iterable[Workload], slow: float) -> None:
+        self._works = tuple(works)
         self._slow = slow
-        self._seen: dict[Actor, _Sight] = {}
+        self._seen: dict[Workload, _Sight] = {}
 
-    def busy(self, actor: Actor) -> float:
-        """Return the seconds for which *actor* has been seen at its present call; 0 if at none."""
-        sight = self._seen.get(actor)
-        if sight is None or sight.call is not actor.current:
+    def busy(self, work: Workload) -> float:
+        """Return the seconds for which *work* has been seen at its present call; 0 if at none."""
+        sight = self._seen.get(work)
+        if sight is None or sight.call is not work.current:
             return 0.0
         return trio.current_time() - sight.since
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        if not (self._slow and self._actors):
+        if not (self._slow and self._works):
             return
         pause = self._slow / _LOOKS
         while True:
@@ -56,21 +56,21 @@ class Watchdog:
             if now - due >= self._slow:
                 # A handler that computes, or waits without telling Trio, stops everything else.
                 log.warning("nothing ran for a while", seconds=round(now - due, 3))
-            for actor in self._actors:
-                self._look(actor, now)
+            for work in self._works:
+                self._look(work, now)
 
-    def _look(self, actor: Actor, now: float) -> None:
-        call, sight = actor.current, self._seen.get(actor)
+    def _look(self, work: Workload, now: float) -> None:
+        call, sight = work.current, self._seen.get(work)
         if call is None:
-            self._seen.pop(actor, None)
+            self._seen.pop(work, None)
         elif sight is None or sight.call is not call:
-            self._seen[actor] = _Sight(call, now)
+            self._seen[work] = _Sight(call, now)
         elif not sight.is_reported and now - sight.since >= self._slow:
             sight.is_reported = True
             log.warning(
                 "a handler keeps its service from others",
-                service=actor.name,
+                service=work.name,
                 **call.facts(),
                 busy=round(now - sight.since, 3),
-                waiting=actor.waiting,
+                waiting=work.waiting,
             )

@@ -108,7 +108,7 @@ async def test_a_service_that_stops_is_told_as_draining(echo):
         nursery.start_soon(node.client.call, Hold())
         await echo.has_begun()
         actor = next(each for each in node._supervisor.actors if each.name == "echo")
-        nursery.start_soon(actor.drain)
+        nursery.start_soon(actor.work.drain)
         await wait_all_tasks_blocked()
         _, services, _ = await told(node)
         assert services["echo"].state == "draining"
