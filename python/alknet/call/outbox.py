@@ -21,12 +21,14 @@ class Outbox:
     """The outgoing half of a link: encode into `encoder`, then say `queue`.
 
     *overflown* is told why, when the peer leaves more unread than *limits* allow. `lost` is the
-    error that the link ended with, and None while it is there.
+    error that the link ended with, and None while it is there. `has_sent` is set whenever something
+    has been sent; whoever watches clears it.
     """
 
     def __init__(self, link: Link, limits: Limits, overflown: Callable[[str], None]) -> None:
         self.encoder = Encoder(link.format, framed=link.framed, frame_bytes=limits.frame_bytes)
         self.lost: Disconnected | RemoteProtocolError | None = None
+        self.has_sent = False
         self._link = link
         self._most_bytes = limits.unsent_bytes
         self._overflown = overflown
@@ -82,6 +84,7 @@ class Outbox:
             self._is_sending = True
             await link.send(chunks)
             self._is_sending = False
+            self.has_sent = True
             self._sent.unpark_all()
 
     def close(self, error: Disconnected | RemoteProtocolError) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from alknet._core.envelope import CallFailed, CallResponded
+from alknet._core.envelope import CallCompleted, CallFailed, CallResponded
 from alknet.call.outbox import Outbox
 from alknet.call.pending import Pending
 from alknet.errors import Aborted, CallError, Disconnected, Unavailable, from_wire
@@ -107,9 +107,9 @@ class PendingMap:
         if pending is not None and pending.responded(event.output, event.format):
             self._pending.pop(request_id, None)
 
-    def completed(self, request_id: str) -> None:
+    def completed(self, event: CallCompleted) -> None:
         """Take the end of a stream."""
-        pending = self._pending.pop(request_id, None)
+        pending = self._pending.pop(event.id, None)
         if pending is not None:
             pending.completed()
 

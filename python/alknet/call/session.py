@@ -4,6 +4,9 @@ The session's reader takes whatever has arrived, hands every event over and neve
 handler; its outbox sends what has been queued.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -24,6 +27,7 @@ from alknet._core.envelope import (
 from alknet.call.access_log import open_access_log
 from alknet.call.answering import Inbound
 from alknet.call.deadlines import Deadlines
+from alknet.call.heartbeat import Heartbeat
 from alknet.call.outbox import Outbox
 from alknet.call.payload import encode
 from alknet.call.pending_map import PendingMap
@@ -42,6 +46,9 @@ log = structlog.get_logger("alknet.session")
 
 _CLOSING_SECONDS = 2.0
 _SHORT_CHARACTERS = 200
+# What one link has said is answered in turns of so many events, so that one that says much, or says
+# it on purpose, does not keep the others waiting.
+_TURN_EVENTS = 64
 
 
 class Answerer(Protocol):
@@ -85,6 +92,7 @@ class Session:
         # What the peer has asked.
         self.inbound: dict[str, Inbound] = {}
         self.deadlines = Deadlines()
+        self._heartbeat = Heartbeat(link, self.outbox, limits.silence_seconds, self.cancel)
         # The dispatcher's memory of which operations this peer has been found to be allowed.
         self.admitted: dict[str, Any] = {}
         self._decoder = Decoder(
@@ -92,7 +100,20 @@ class Session:
         )
         # Where each call of the peer's is logged, if anywhere.
         self.access_log = open_access_log(self.peer)
-        self._dispatcher = dispatcher
+        # Who takes what the peer says; what is not in here is passed over.
+        self._takes: dict[type, Callable[[Any], None]] = {
+            CallRequested: (
+                self._requested if dispatcher is None else partial(dispatcher.requested, self)
+            ),
+            CallResponded: self.pending.responded,
+            CallCompleted: self.pending.completed,
+            CallFailed: self._failed,
+            CallAborted: self._aborted,
+            CallCredit: self._credited,
+            CallItem: self._item,
+            CallFinished: self._finished,
+            LinkPing: self._pinged,
+        }
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
 
@@ -117,6 +138,7 @@ class Session:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
                     nursery.start_soon(self.deadlines.run)
+                    nursery.start_soon(self._heartbeat.run)
                     task_status.started()
                     await self._read()
                     nursery.cancel_scope.cancel()
@@ -151,21 +173,31 @@ class Session:
             await self.outbox.progress()
 
     async def _read(self) -> None:
-        link, feed = self.link, self._decoder.feed
+        link, feed, heartbeat = self.link, self._decoder.feed, self._heartbeat
+        takers, outbox = self._takes, self.outbox
         try:
             while True:
                 data = await link.receive()
+                heartbeat.has_heard = True
                 if not data:
                     return
-                for event in feed(data):
-                    self._handle(event)
-                    if self.outbox.lost is not None:
-                        return
+                events = feed(data)
+                for start in range(0, len(events), _TURN_EVENTS):
+                    if start:
+                        await trio.lowlevel.checkpoint()
+                    for event in events[start : start + _TURN_EVENTS]:
+                        taker = takers.get(type(event))
+                        if taker is not None:
+                            taker(event)
+                        if outbox.lost is not None:
+                            return
         except RemoteProtocolError as error:
             log.warning("peer broke the protocol", peer=link.peer_address, error=str(error))
             for event in error.events:
-                if type(event) is not CallRequested:  # nobody would hear the answer
-                    self._handle(event)
+                # Not what asks: nobody would hear the answer. Nor a second fault: one is enough.
+                if type(event) in takers and type(event) not in (CallRequested, LinkPing):
+                    with suppress(RemoteProtocolError):
+                        takers[type(event)](event)
             self._close(error)
             await self._say_goodbye(error)
         except Disconnected as error:
@@ -254,38 +286,20 @@ class Session:
                 )
         self.fail(request_id, error.code, error.message, error.retryable, details)
 
-    # Events.
+    # What the peer says.
 
-    def _handle(self, event: Any) -> None:
-        kind = type(event)
-        if kind is CallResponded:
-            self.pending.responded(event)
-        elif kind is CallRequested:
-            if self._dispatcher is None:
-                self.fail(event.id, "NOT_FOUND", "this side of the link answers no calls")
-            else:
-                self._dispatcher.requested(self, event)
-        elif kind is CallAborted:
-            self._aborted(event.id)
-        elif kind is CallFailed:
-            if event.id == "":
-                raise RemoteProtocolError(f"the peer closes the link: {event.message}")
-            self.pending.failed(event)
-        elif kind is CallCompleted:
-            self.pending.completed(event.id)
-        elif kind is CallCredit:
-            self._credited(event)
-        elif kind is CallItem:
-            answering = self.inbound.get(event.id)
-            if answering is not None:
-                answering.item(event.item, event.format)
-        elif kind is CallFinished:
-            answering = self.inbound.get(event.id)
-            if answering is not None:
-                answering.finished()
-        elif kind is LinkPing:
-            self.encoder.pong(event.id)
-            self.outbox.queue()
+    def _requested(self, event: CallRequested) -> None:
+        self.fail(event.id, "NOT_FOUND", "this side of the link answers no calls")
+
+    def _item(self, event: CallItem) -> None:
+        answering = self.inbound.get(event.id)
+        if answering is not None:
+            answering.item(event.item, event.format)
+
+    def _finished(self, event: CallFinished) -> None:
+        answering = self.inbound.get(event.id)
+        if answering is not None:
+            answering.finished()
 
     def _credited(self, event: CallCredit) -> None:
         answering = self.inbound.get(event.id)
@@ -294,10 +308,19 @@ class Session:
         else:
             answering.credit(event.items)
 
-    def _aborted(self, request_id: str) -> None:
-        answering = self.inbound.pop(request_id, None)
+    def _aborted(self, event: CallAborted) -> None:
+        answering = self.inbound.pop(event.id, None)
         if answering is None:
-            self.pending.aborted(request_id)
+            self.pending.aborted(event.id)
         else:
             answering.cancel()
             self.outbox.stir()
+
+    def _failed(self, event: CallFailed) -> None:
+        if event.id == "":
+            raise RemoteProtocolError(f"the peer closes the link: {event.message}")
+        self.pending.failed(event)
+
+    def _pinged(self, event: LinkPing) -> None:
+        self.encoder.pong(event.id)
+        self.outbox.queue()

@@ -23,6 +23,7 @@ identity = $identity
 frame_bytes = 16777216
 calls_in_flight = 1024
 handshake_seconds = 10.0
+silence_seconds = 45.0  # a peer of which nothing was heard for so long is gone
 
 [secrets]  # derive, encrypt, decrypt, passwords; the seed itself never leaves the vault
 

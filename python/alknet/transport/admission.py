@@ -56,6 +56,7 @@ async def admit(
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
         if link.framed and response.format is not None:
             link.format = response.format
+        link.answers_pings = response.pings
         await _send(link, accepted)
         return verdict
     raise Refused(f"the peer did not prove who it is within {limits.handshake_seconds:g} s")
@@ -82,6 +83,7 @@ async def enter(
         await _send(link, response)
         accepted = handshake.decode(await _receive(link), handshake.Accepted)
         handshake.confirm(offered, response, accepted)
+        link.answers_pings = offered.pings
         return offered, accepted
     raise Unreachable(
         f"{link.peer_address} took the connection and did not shake hands "

@@ -20,6 +20,8 @@ from alknet.wire.link import Format, Link
 _READ_BYTES: Final = 256 * 1024
 # A busy socket is read this often before other tasks get their turn.
 _READS_IN_A_ROW: Final = 8
+# How many probes of the kernel may go unanswered.
+_PROBES: Final = 4
 
 Serve = Callable[[Link], Awaitable[None]]
 
@@ -29,9 +31,10 @@ class TcpLink(Link):
 
     framed = True
 
-    def __init__(self, connection: socket.socket, address: str) -> None:
+    def __init__(self, connection: socket.socket, address: str, limits: Limits) -> None:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _watch(connection, limits.silence_seconds)
         self._socket = connection
         self._reads = 0
         self._is_closed = False
@@ -91,11 +94,21 @@ class TcpLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {why}")
 
 
+def _watch(connection: socket.socket, seconds: float) -> None:
+    """Have the kernel see whether the far end is there: not every peer answers pings of ours."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    beat = max(round(seconds / (_PROBES + 1)), 1)
+    for name, value in (("KEEPIDLE", beat), ("KEEPINTVL", beat), ("KEEPCNT", _PROBES)):
+        option = getattr(socket, f"TCP_{name}", None)  # not every system knows all of them
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 async def listen(
     url: str,
     serve: Serve,
     *,
-    limits: Limits,  # noqa: ARG001 - every transport's `listen` takes the same
+    limits: Limits,
     links: trio.Nursery | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -116,7 +129,7 @@ async def listen(
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
         async with guarded(name):
-            link = TcpLink(socket.socket(fileno=stream.socket.detach()), name)
+            link = TcpLink(socket.socket(fileno=stream.socket.detach()), name, limits)
             try:
                 await serve(link)
             finally:
@@ -131,7 +144,7 @@ async def dial(
     nursery: trio.Nursery,  # noqa: ARG001 - every transport's `dial` takes the same
     url: str,
     *,
-    limits: Limits,  # noqa: ARG001
+    limits: Limits,
     format: Format = "json",
     timeout: float = 10.0,
 ) -> TcpLink:
@@ -149,6 +162,6 @@ async def dial(
     except OSError as error:
         raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
     name = f"{bracket(address.host)}:{address.port}"
-    link = TcpLink(socket.socket(fileno=stream.socket.detach()), name)
+    link = TcpLink(socket.socket(fileno=stream.socket.detach()), name, limits)
     link.format = format
     return link

@@ -90,6 +90,12 @@ class WebSocketLink(Link):
         self._sends_text = isinstance(message, str)
         return message.encode() if isinstance(message, str) else message
 
+    async def ping(self) -> None:
+        try:
+            await self._socket.ping()  # until the pong is there
+        except ConnectionClosed as error:
+            raise self._gone(error) from None
+
     async def aclose(self, reason: str = "") -> None:
         # RFC 6455, section 5.5: the reason of a close frame has 123 bytes at most.
         short = reason.encode()[:123].decode(errors="ignore")

@@ -2,7 +2,7 @@
 
 Three JSON envelopes, before any call is read; their payloads are
 
-    server  auth.challenge  {"protocol": 1, "node", "nonce", "public_key" | null}
+    server  auth.challenge  {"protocol": 1, "node", "nonce", "public_key" | null, "pings": true}
     client  auth.response   {"nonce", "public_key", "signature"}  or  {"nonce", "token"}
     server  auth.accepted   {"peer_id", "scopes", "signature" | null}
          or auth.refused    {"reason"}
@@ -10,7 +10,8 @@ Three JSON envelopes, before any call is read; their payloads are
 Both sign the whole exchange, each under its own label, so neither signature can be replayed in
 another exchange or reflected back; the client's covers the server's public key, so it is of no use
 to a node in the middle that shows a key of its own. Nonces and keys are 32 bytes, signatures 64
-(RFC 8032); all travel as base64. A server whose vault is locked has no key, signs nothing, and is
+(RFC 8032); all travel as base64. Who says `"pings": true` answers `link.ping`, and may be taken for
+gone if it does not. A server whose vault is locked has no key, signs nothing, and is
 refused by a client that expects one.
 
 The signatures prove who opened the link. That nobody altered it later is for the link itself to
@@ -41,13 +42,14 @@ class Challenge(msgspec.Struct, frozen=True):
     nonce: bytes
     public_key: bytes | None = None
     protocol: int = PROTOCOL
+    pings: bool = False
 
 
 class Response(msgspec.Struct, frozen=True):
     """The client's answer: a key with its signature, or a token.
 
     `format` says how the envelopes after the handshake are written, on a link that has no other
-    way to agree on it.
+    way to agree on it. `pings` says that the client answers `link.ping`.
     """
 
     nonce: bytes
@@ -55,6 +57,7 @@ class Response(msgspec.Struct, frozen=True):
     signature: bytes | None = None
     token: str | None = None
     format: Format | None = None
+    pings: bool = False
 
     def __repr__(self) -> str:
         return "Response(<redacted>)"
@@ -80,6 +83,7 @@ def challenge(node: str, key: Ed25519Key | None) -> Challenge:
         node=node,
         nonce=secrets.token_bytes(NONCE_BYTES),
         public_key=key.public_key if key is not None else None,
+        pings=True,
     )
 
 
@@ -107,9 +111,11 @@ def respond(
         _check_key(offered, expect)
     nonce = secrets.token_bytes(NONCE_BYTES)
     if isinstance(key, str):
-        return Response(nonce=nonce, token=key, format=format)
+        return Response(nonce=nonce, token=key, format=format, pings=True)
     proof = key.sign(_transcript(b"client", offered, nonce, key.public_key))
-    return Response(nonce=nonce, public_key=key.public_key, signature=proof, format=format)
+    return Response(
+        nonce=nonce, public_key=key.public_key, signature=proof, format=format, pings=True
+    )
 
 
 def _check_key(offered: Challenge, expect: bytes | str) -> None:

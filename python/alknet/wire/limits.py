@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -17,13 +18,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `calls_in_flight`: unanswered calls of one peer; above it a call is refused, not queued.
     `unsent_bytes`: answers that a peer has asked for and does not read; above it the link is cut.
     `handshake_seconds`: from the connection to the proof of who it is.
+    `silence_seconds`: a peer of which nothing was heard for so long is gone; the link is cut.
     """
 
     frame_bytes: Count = 16 * MIB
     depth: Count = 64
     calls_in_flight: Count = 1024
     unsent_bytes: Count = 64 * MIB
-    handshake_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    handshake_seconds: Seconds = 10.0
+    silence_seconds: Seconds = 45.0
 
 
 DEFAULT_LIMITS = Limits()

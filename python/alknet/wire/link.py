@@ -12,13 +12,14 @@ class Link(ABC):
     `framed` links carry a byte stream, in which each envelope has a length in front; the others
     keep message boundaries themselves and carry one envelope a message. `format` is how envelopes
     are written, as was agreed when the link was opened. `is_confidential` says that
-    nobody can listen: the link is encrypted or never leaves the machine. One task may send and one
-    receive at the same time.
+    nobody can listen: the link is encrypted or never leaves the machine. `answers_pings` says that
+    the peer has agreed to answer `link.ping`. One task may send and one receive at the same time.
     """
 
     framed: bool = False
     format: Format = "json"
     is_confidential: bool
+    answers_pings: bool = False
     peer_address: str
     unread: bytes = b""
 
@@ -57,6 +58,16 @@ class Link(ABC):
             Disconnected: the link was cut; also by this end, if the peer has sent a message above
                 the limit.
         """
+
+    async def ping(self) -> None:
+        """Return when the far end has shown, by the transport's own means, that it is there.
+
+        A transport without such means returns at once; its `receive` says when the far end is gone.
+
+        Raises:
+            Disconnected: the link is gone.
+        """
+        return
 
     @abstractmethod
     async def aclose(self, reason: str = "") -> None:
