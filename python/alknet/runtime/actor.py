@@ -17,7 +17,10 @@ from alknet.call.trace import Span
 from alknet.errors import CallError, DeadlineExceeded, ServiceFailed, Unavailable
 from alknet.protocol.stats import State
 from alknet.runtime.mailbox import Mailbox
+from alknet.runtime.manner import Manner
+from alknet.runtime.operation import Operation
 from alknet.runtime.outcome import outcome
+from alknet.runtime.promise import Promise
 from alknet.runtime.service import Handler, Service
 
 # How many exclusive calls are served before other tasks get a turn: at some microseconds a call,
@@ -26,10 +29,14 @@ _TURN = 64
 
 
 class Actor:
-    """A service, its mailbox, and the tasks that answer its requests."""
+    """A service, its mailbox, and the tasks that answer its requests.
 
-    def __init__(self, service: Service) -> None:
+    If it *is_strict*, a call fails whose answer is not what the operation promises.
+    """
+
+    def __init__(self, service: Service, *, is_strict: bool = False) -> None:
         self.service = service
+        self._is_strict = is_strict
         self.name = service.namespace
         self.mailbox = Mailbox(self.name, service.mailbox_size)
         self.is_serving = False
@@ -43,16 +50,40 @@ class Actor:
     def entries(self) -> Iterator[Entry]:
         """Yield what to register so that this actor is asked."""
         for handler in self.service.handlers:
-            typed = operation_type(handler.request_type)
-            endpoint = HandlerEndpoint(self, handler)
-            yield Entry(
-                typed.spec,
-                endpoint,
-                input=typed.input,
-                output=typed.output,
-                item=typed.item,
-                request_type=handler.request_type,
-            )
+            yield self._typed(handler)
+        for operation in self.service.operations:
+            yield self.made(operation)
+
+    def _typed(self, handler: Handler) -> Entry:
+        typed = operation_type(handler.request_type)
+        method = MethodType(handler.function, self.service)
+        endpoint = HandlerEndpoint(self, handler, method)
+        entry = Entry(
+            typed.spec,
+            endpoint,
+            input=typed.input,
+            output=typed.output,
+            item=typed.item,
+            request_type=handler.request_type,
+        )
+        if self._is_strict:
+            promise = Promise(entry, made_by_hand=False, is_strict=True)
+            endpoint.method = promise.held(handler, method)
+        return entry
+
+    def made(self, operation: Operation) -> Entry:
+        """Return what to register so that this actor is asked for *operation*."""
+        endpoint = HandlerEndpoint(self, operation.manner, operation.handler)
+        entry = Entry(
+            operation.spec,
+            endpoint,
+            input=operation.input,
+            output=operation.output,
+            item=operation.item,
+        )
+        promise = Promise(entry, made_by_hand=True, is_strict=self._is_strict)
+        endpoint.method = promise.held(operation.manner, operation.handler)
+        return entry
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; `started` once requests are taken.
@@ -189,10 +220,10 @@ class HandlerEndpoint:
 
     __slots__ = ("actor", "handler", "is_async", "is_inline", "method", "uses", "wants_more")
 
-    def __init__(self, actor: Actor, handler: Handler) -> None:
+    def __init__(self, actor: Actor, handler: Manner, method: Callable[..., Any]) -> None:
         self.actor = actor
         self.handler = handler
-        self.method: Callable[..., Any] = MethodType(handler.function, actor.service)
+        self.method = method
         self.uses = handler.uses
         self.is_async = handler.is_async
         # An upload's items come while its handler runs, so that it cannot run in the caller's task.
