@@ -2,18 +2,22 @@
 
 Open a node in this process with `open_node`, or a link to one elsewhere with `connect`; either
 gives a client, and a client calls. `Service` and `handler` make a service, `Request` and
-`operation` what it is asked.
+`operation` what it is asked. An `Operation` is made by hand, of an `OperationSpec` and a function.
 """
 
 from alknet._core import __version__
 from alknet.call.client import Client
 from alknet.call.context import Context
+from alknet.call.operation import OperationSpec
 from alknet.call.stream import Stream
 from alknet.connect import connect
 from alknet.errors import AlknetError, CallError
 from alknet.identity import AccessRule, Identity
 from alknet.node import Node, load, open_node
+from alknet.protocol.error import ErrorSpec
 from alknet.protocol.request import Duplex, Request, Subscription, Upload, operation
+from alknet.runtime.operation import Operation
+from alknet.runtime.operations import Operations
 from alknet.runtime.service import Service, handler
 from alknet.settings import NodeSettings, Settings
 
@@ -24,9 +28,13 @@ __all__ = [
     "Client",
     "Context",
     "Duplex",
+    "ErrorSpec",
     "Identity",
     "Node",
     "NodeSettings",
+    "Operation",
+    "OperationSpec",
+    "Operations",
     "Request",
     "Service",
     "Settings",

@@ -35,6 +35,7 @@ async def connect(
     format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
     reconnect: bool = False,
+    strict: bool = False,
     dial: road.Dial = road.dial,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
@@ -43,8 +44,9 @@ async def connect(
     node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
     *url* is believed. *services* are offered to the node: they run here, and can be called through
     it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
-    seconds, bounds every call that brings none. *dial* opens the link, in place of the transport
-    that *url* names: a road of your own.
+    seconds, bounds every call that brings none. *strict* fails a call to our services whose answer
+    is not what the operation promises, as `strict` under [node] does. *dial* opens the link, in
+    place of the transport that *url* names: a road of your own.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
@@ -58,7 +60,8 @@ async def connect(
         Refused: the node does not let us in, or is not the one we expect.
         Locked: we expect a certain node, and it shows no key: its vault is locked.
     """
-    supervisor = Supervisor((Actor(service) for service in services), slow=_SLOW_SECONDS)
+    actors = (Actor(service, is_strict=strict) for service in services)
+    supervisor = Supervisor(actors, slow=_SLOW_SECONDS)
     registry = Registry()
     for actor in supervisor.actors:
         registry.add(actor.entries())

@@ -22,6 +22,8 @@ from alknet.protocol.stats import ServiceStats
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.host import Host
+from alknet.runtime.operation import Operation
+from alknet.runtime.operations import Operations
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
 from alknet.runtime.vault import Vault
@@ -56,6 +58,9 @@ class Node:
         folder = settings.path.parent if settings.path is not None else Path()
         self._host = Host(self.dispatcher, vault, self._section, folder, self._fare)
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
+        # Runs what is registered later; nobody needs to hear of it before something is.
+        self._has_registered = False
+        self._registered = Actor(Operations("operations"), is_strict=settings.node.strict)
         self._supervisor = Supervisor(self._actors(services), slow=settings.node.slow)
         for actor in self._supervisor.actors:
             try:
@@ -76,7 +81,7 @@ class Node:
     @property
     def services(self) -> list[str]:
         """The namespaces of the services that run, each after those it requires."""
-        return [actor.name for actor in self._supervisor.actors]
+        return [each.name for each in self._fare()]
 
     def _actors(self, services: Iterable[Service]) -> list[Actor]:
         known, built = available(), []
@@ -86,7 +91,9 @@ class Node:
                     f"there is no service {name!r}; there are {', '.join(map(repr, sorted(known)))}"
                 )
             built.append(known[name].create(self._host))
-        return [Actor(service) for service in (*built, *services)]
+        strict = self.settings.node.strict
+        actors = [Actor(service, is_strict=strict) for service in (*built, *services)]
+        return [self._registered, *actors]
 
     def _section(self, namespace: str) -> Any:
         """Return the checked table of *namespace*; from the file, if there is one, as it is now."""
@@ -99,7 +106,29 @@ class Node:
 
     def _fare(self) -> tuple[ServiceStats, ...]:
         """Return how the services fare; they are given this before there is a supervisor."""
-        return self._supervisor.stats()
+        fare = self._supervisor.stats()
+        if self._has_registered:
+            return fare
+        return tuple(each for each in fare if each.name != self._registered.name)
+
+    def register(self, *operations: Operation) -> None:
+        """Answer *operations* from now on: all of them, or none.
+
+        Those that are not concurrent exclude each other. A worker's operations are rather given to
+        `connect`, as a service of `Operations`, so that they are offered to its node.
+
+        Raises:
+            ValueError: a name is taken.
+        """
+        self.dispatcher.registry.add(map(self._registered.made, operations))
+        self._has_registered = True
+
+    def unregister(self, *names: str) -> None:
+        """Answer the operations called *names* no more; those that are in flight are finished.
+
+        A name that is not registered is ignored.
+        """
+        self.dispatcher.withdraw(names)
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Run the services, then listen; when cancelled, stop in good order."""

@@ -43,7 +43,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     0 takes a free one. `drain` is how many seconds calls in flight may take when it stops.
     `identity` is the fingerprint (`SHA256:...`) of the key that its phrase gives it; a phrase that
     gives another is refused. `log` is the least level that is logged. `slow` is how many seconds a
-    handler that keeps its service from others may take before the log says so; 0 means never.
+    handler that keeps its service from others may take before the log says so; 0 means never. A
+    node that is `strict` fails a call whose answer is not what the operation promises: for tests.
     """
 
     name: Name = "head"
@@ -52,6 +53,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: Fingerprint | None = None
     log: Level = "info"
     slow: Seconds = 5.0
+    strict: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):

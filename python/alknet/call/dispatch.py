@@ -5,6 +5,7 @@ caller, read the input, hand the call to whoever answers. A handler that may run
 """
 
 import math
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -52,6 +53,12 @@ class Dispatcher(Home):
 
     def environment(self, context: Context) -> Client:
         return LocalClient(self, context.identity, parent=context, uses=context.uses)
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Answer the operations called *names* no more, whoever has been let in to them."""
+        self.registry.remove(names)
+        for session in self.peers.sessions():
+            session.admitted.clear()
 
     def requested(self, session: Session, event: CallRequested) -> None:
         """Answer *event*, or have it answered; every road ends in exactly one outcome."""

@@ -15,13 +15,15 @@ from alknet.call.invocation import Entry
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.measure import TIMED_EVERY, code_of
 from alknet.call.near import LocalInvocation, LocalStreamInvocation, Told, TracedInvocation
+from alknet.call.operation import operation_type
 from alknet.call.payload import plain
+from alknet.call.pending import unpromised
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
 from alknet.call.stream import Start, Stop, Stream
 from alknet.call.trace import Span
 from alknet.call.watch import Watch
-from alknet.errors import Forbidden, Unauthenticated
+from alknet.errors import Forbidden, InvalidInput, Unauthenticated
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Kind, Request, Subscription, Upload
 
@@ -35,7 +37,8 @@ class LocalClient(Client):
     """Calls the services of this process, and over its links the peers connected to it.
 
     With *parent* it is the `env` of a handler: it acts for that handler's caller, may call only
-    what the handler declared with `uses=`, and needs no scope for that.
+    what the handler declared with `uses=`, and needs no scope for that. What this node does not
+    answer itself is then asked of a peer that has registered it; the peer makes its own check.
     """
 
     def __init__(
@@ -58,7 +61,14 @@ class LocalClient(Client):
     ) -> Reply:
         if node is not HERE and not self._home.is_here(node):
             return await self._peer(node, named(request)).call(request, timeout=timeout)
-        entry = self._admitted.get(type(request)) or self._admit(request, "query", "mutation")
+        entry = self._admitted.get(type(request))
+        if entry is None:
+            away = self._away(request)
+            if away is not None:
+                return await away.call(request, timeout=timeout)
+            entry = self._admit(request, "query", "mutation")
+            if entry.request_type is None:
+                return await self._call_made(entry, request, timeout)
         result: Reply
         if timeout is None:
             result = await self._run(entry, request)
@@ -70,10 +80,11 @@ class LocalClient(Client):
     def stream(
         self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> Stream[Item]:
-        if not self._home.is_here(node):
-            return self._peer(node, named(request)).stream(request, window=window)
+        away = self._away(request, node)
+        if away is not None:
+            return away.stream(request, window=window)
         entry = self._admit(request, "subscription")
-        return Stream(self._starter(entry, request), window)
+        return Stream(self._starter(entry, *translated(entry, request)), window)
 
     async def upload(
         self,
@@ -83,11 +94,13 @@ class LocalClient(Client):
         node: str = HERE,
         timeout: float | None = None,
     ) -> Reply:
-        if not self._home.is_here(node):
-            return await self._peer(node, named(request)).upload(request, items, timeout=timeout)
+        away = self._away(request, node)
+        if away is not None:
+            return await away.upload(request, items, timeout=timeout)
         entry = self._admit(request, "upload")
+        asked, read = translated(entry, request)
         span = self._span(entry)
-        invocation = self._invocation(entry, request, span)
+        invocation = self._invocation(entry, asked, span)
         invocation.items = Items()
         entry.measure.local += 1
         with (
@@ -95,20 +108,22 @@ class LocalClient(Client):
             Timeout(entry.spec.name, math.inf if timeout is None else timeout),
         ):
             entry.endpoint.submit(invocation)
-            reply: Reply = await pour(items, LocalSink(invocation.items), invocation.wait)
-        return reply
+            reply: Reply = await pour(items, sink_of(entry, invocation.items), invocation.wait)
+        return reply if read is None else read(reply)
 
     def duplex(
         self, request: Duplex[In, Out], *, node: str = HERE, window: int = DEFAULT_WINDOW
     ) -> DuplexStream[In, Out]:
-        if not self._home.is_here(node):
-            return self._peer(node, named(request)).duplex(request, window=window)
+        away = self._away(request, node)
+        if away is not None:
+            return away.duplex(request, window=window)
         entry = self._admit(request, "duplex")
+        asked, read = translated(entry, request)
 
         async def start(stream: Stream[Any]) -> Stop:
-            invocation = self._stream_invocation(entry, request, stream)
+            invocation = self._stream_invocation(entry, asked, stream, read)
             invocation.items = Items(window)
-            duplex.sink = LocalSink(invocation.items)
+            duplex.sink = sink_of(entry, invocation.items)
             entry.endpoint.submit(invocation)
             return invocation.stop
 
@@ -116,9 +131,9 @@ class LocalClient(Client):
         return duplex
 
     async def invoke(self, path: str, input: Any = None, *, timeout: float | None = None) -> Any:
-        node, name = self._home.split(path)
-        if node is not None:
-            return await self._peer(node, name).invoke(f"/{HERE}/{name}", input, timeout=timeout)
+        name, away = self._way(path)
+        if away is not None:
+            return await away.invoke(f"/{HERE}/{name}", input, timeout=timeout)
         entry = self._home.registry.find(name)
         request = self._read(entry, input, "query", "mutation")
         with Timeout(name, math.inf if timeout is None else timeout):
@@ -127,12 +142,21 @@ class LocalClient(Client):
     def invoke_stream(
         self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
     ) -> Stream[Any]:
-        node, name = self._home.split(path)
-        if node is not None:
-            return self._peer(node, name).invoke_stream(f"/{HERE}/{name}", input, window=window)
+        name, away = self._way(path)
+        if away is not None:
+            return away.invoke_stream(f"/{HERE}/{name}", input, window=window)
         entry = self._home.registry.find(name)
         request = self._read(entry, input, "subscription")
         return Stream(self._starter(entry, request, plain), window)
+
+    async def _call_made(
+        self, entry: Entry, request: Request[Reply], timeout: float | None
+    ) -> Reply:
+        """Call a hand-made operation with a request type that has its name."""
+        asked, read = translated(entry, request)
+        with Timeout(entry.spec.name, math.inf if timeout is None else timeout):
+            answer: Reply = await self._run(entry, asked)
+        return answer if read is None else read(answer)
 
     def _run(self, entry: Entry, request: Any) -> Coroutine[Any, Any, Any]:
         """Have *request* answered; await what is returned, at once, for the reply.
@@ -276,6 +300,29 @@ class LocalClient(Client):
             parent = self._parent.spec.name if self._parent else "this handler"
             raise Forbidden(f"{parent} has not declared that it uses {name}: add it to uses=")
 
+    def _away(self, request: AnyRequest, node: str = HERE) -> Client | None:
+        """Return the client for a *request* that somebody else answers; None if it is for here."""
+        name = named(request)
+        if not self._home.is_here(node):
+            return self._peer(node, name)
+        return self._elsewhere(name)
+
+    def _way(self, path: str) -> tuple[str, Client | None]:
+        """Return the operation's name, and the client for it if somebody else answers."""
+        node, name = self._home.split(path)
+        return name, self._elsewhere(name) if node is None else self._peer(node, name)
+
+    def _elsewhere(self, name: str) -> Client | None:
+        """Return the client for what a handler composes and this node does not answer itself.
+
+        A handler says what it needs, not where that runs; of several peers that answer the
+        operation, the one with the fewest calls in flight is asked.
+        """
+        if self._parent is None or self._home.registry.get(name) is not None:
+            return None
+        peer = self._home.peers.offering(name)
+        return None if peer is None else self._peer(peer, name)
+
     def _peer(self, node: str, name: str) -> Client:
         """Return a client for the operation *name* of a peer; the peer makes its own check."""
         self._declared(name)
@@ -286,6 +333,34 @@ class LocalClient(Client):
         if identity is self._home.itself:
             return peers.client(node, parent=self._parent)
         return peers.client(node, on_behalf_of=identity, parent=self._parent)
+
+
+def translated(entry: Entry, request: AnyRequest) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Return *request* as *entry* takes it, and what makes a typed answer of what it answers.
+
+    A hand-made operation takes and answers plain JSON values; for others there is nothing to do.
+
+    Raises:
+        InvalidInput: the request is not what the operation takes.
+    """
+    if entry.request_type is not None:
+        return request, None
+    output = operation_type(type(request)).output
+
+    def read(answer: Any) -> Any:
+        try:
+            return output.convert(answer)
+        except InvalidInput as misfit:
+            raise unpromised(entry.spec.name, misfit) from None
+
+    return entry.input.convert(request), read
+
+
+def sink_of(entry: Entry, items: Items[Any]) -> LocalSink:
+    """Return the sink for the items of a typed caller of *entry*."""
+    if entry.request_type is not None or entry.item is None:
+        return LocalSink(items)
+    return LocalSink(items, entry.item.convert)
 
 
 def named(request: AnyRequest) -> str:

@@ -31,17 +31,19 @@ class Measure:
 
     `local` and `remote` are the calls that have begun, from this process and from links; `answered`
     those that have had their answer, or the end of their stream, and `errors` the others that are
-    over, by the code of their error. A call that its caller gave up counts as ABORTED. `counts`
+    over, by the code of their error. A call that its caller gave up counts as ABORTED. `misfits`
+    are answers, and items of streams, that were not what the operation promises. `counts`
     holds how many calls took how long: `counts[i]` at most `BOUNDS[i]` seconds and more than the
     bound before, with one place more for those above all bounds; `seconds` is their sum.
     """
 
-    __slots__ = ("answered", "counts", "errors", "local", "remote", "seconds")
+    __slots__ = ("answered", "counts", "errors", "local", "misfits", "remote", "seconds")
 
     def __init__(self) -> None:
         self.local = 0
         self.remote = 0
         self.answered = 0
+        self.misfits = 0
         self.errors: dict[str, int] = {}
         self.counts = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0

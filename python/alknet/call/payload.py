@@ -60,6 +60,19 @@ class PayloadType:
         except msgspec.ValidationError as error:
             raise unfit(error) from None
 
+    def misfit(self, value: Any) -> InvalidInput | None:
+        """Return in what *value*, which a handler has answered, is not of the type; None if it is.
+
+        It is written and read again, as on its way over a link.
+        """
+        try:
+            self.decode(_encode_msgpack(value), "msgpack")
+        except InvalidInput as error:
+            return error
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            return InvalidInput(f"the input does not fit: it cannot be written: {error}")
+        return None
+
 
 def plain(value: Any) -> Any:
     """Return *value* as the dicts, lists and strings that JSON would hold."""

@@ -81,6 +81,15 @@ class Peers:
             raise unknown(f"{session.peer}/{name}")
         return kind
 
+    def offering(self, name: str) -> str | None:
+        """Return the peer that answers the operation called *name* with the fewest calls in flight.
+
+        None if nobody who is connected answers it.
+        """
+        answering = filter(None, map(self._answering, sorted(self._connected)))
+        offering = [each for each in answering if name in self._offered[each]]
+        return min(offering, key=lambda each: len(each.pending)).peer if offering else None
+
     def is_confidential(self, session: Session, name: str) -> bool:
         """Tell whether the peer of *session* calls its operation *name* confidential."""
         return name in self._confidential.get(session, ())

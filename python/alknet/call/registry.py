@@ -56,13 +56,20 @@ class Registry:
     def find_type(self, request_type: type[AnyRequest]) -> Entry:
         """Return the operation that answers requests of *request_type*.
 
+        One that was made by hand, under that type's name, will do; its `request_type` is None.
+
         Raises:
             NotFound: no service of this node answers it.
         """
         entry = self._by_type.get(request_type)
-        if entry is None:
-            declared = getattr(request_type, "__operation__", None)
-            raise unknown(declared.name if declared else request_type.__name__)
+        if entry is not None:
+            return entry
+        declared = getattr(request_type, "__operation__", None)
+        if declared is None:
+            raise unknown(request_type.__name__)
+        entry = self._by_name.get(declared.name)
+        if entry is None or entry.request_type is not None:
+            raise unknown(declared.name)
         return entry
 
     def get(self, name: str) -> Entry | None:

@@ -124,8 +124,7 @@ def operation(
                 f"{request_type.__name__} is a {shape.__name__}, which is a "
                 f"{' or '.join(_ALLOWED_KINDS[shape])}, not a {chosen}"
             )
-        if name.count("/") < 1 or not all(name.split("/")):
-            raise TypeError(f"operation {name!r} must read namespace/verb, as in 'secrets/derive'")
+        check_name(name)
         if (resource is None) != (resource_id is None):
             raise TypeError(
                 f"operation {name!r}: give both `resource` and `resource_id`, or neither"
@@ -151,6 +150,16 @@ def operation(
         return request_type
 
     return declare
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no path could lead to.
+
+    Raises:
+        TypeError: it is not two or more words with slashes between them.
+    """
+    if name.count("/") < 1 or not all(name.split("/")):
+        raise TypeError(f"operation {name!r} must read namespace/verb, as in 'secrets/derive'")
 
 
 def _check_pointer(request_type: type[AnyRequest], pointer: str) -> None:

@@ -15,7 +15,8 @@ class OperationStats(msgspec.Struct, frozen=True):
     `errors` counts the calls that ended without an answer, by the code of their error; one that its
     caller gave up, or a stream that its reader left, counts as ABORTED. `p50` and `p99` are how
     many seconds half of the calls, and 99 in 100 of them, stayed within; None if none was timed. A
-    stream's time is until its end.
+    stream's time is until its end. `misfits` are answers and items that were not what the operation
+    promises.
     """
 
     name: str
@@ -25,6 +26,7 @@ class OperationStats(msgspec.Struct, frozen=True):
     in_flight: int
     p50: float | None
     p99: float | None
+    misfits: int = 0
 
 
 class ServiceStats(msgspec.Struct, frozen=True):

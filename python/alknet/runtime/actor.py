@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from types import MethodType
 
 import trio
 
@@ -10,8 +11,10 @@ from alknet.call.operation import operation_type
 from alknet.errors import ServiceFailed
 from alknet.runtime.deadline import by, is_late, late
 from alknet.runtime.endpoint import HandlerEndpoint
+from alknet.runtime.operation import Operation
 from alknet.runtime.outcome import outcome
-from alknet.runtime.service import Service
+from alknet.runtime.promise import Promise
+from alknet.runtime.service import Handler, Service
 from alknet.runtime.workload import Workload
 
 # How many exclusive calls are served before other tasks get a turn: at some microseconds a call,
@@ -20,26 +23,54 @@ _TURN = 64
 
 
 class Actor:
-    """A service, what it has to do, and the tasks that answer its requests."""
+    """A service, what it has to do, and the tasks that answer its requests.
 
-    def __init__(self, service: Service) -> None:
+    If it *is_strict*, a call fails whose answer is not what the operation promises.
+    """
+
+    def __init__(self, service: Service, *, is_strict: bool = False) -> None:
         self.service = service
+        self._is_strict = is_strict
         self.name = service.namespace
         self.work = Workload(self.name, service.mailbox_size)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what to register so that this actor is asked."""
         for handler in self.service.handlers:
-            typed = operation_type(handler.request_type)
-            endpoint = HandlerEndpoint(self.service, handler, self.work)
-            yield Entry(
-                typed.spec,
-                endpoint,
-                input=typed.input,
-                output=typed.output,
-                item=typed.item,
-                request_type=handler.request_type,
-            )
+            yield self._typed(handler)
+        for operation in self.service.operations:
+            yield self.made(operation)
+
+    def _typed(self, handler: Handler) -> Entry:
+        typed = operation_type(handler.request_type)
+        method = MethodType(handler.function, self.service)
+        endpoint = HandlerEndpoint(self.service, handler, method, self.work)
+        entry = Entry(
+            typed.spec,
+            endpoint,
+            input=typed.input,
+            output=typed.output,
+            item=typed.item,
+            request_type=handler.request_type,
+        )
+        if self._is_strict:
+            promise = Promise(entry, made_by_hand=False, is_strict=True)
+            endpoint.method = promise.held(handler, method)
+        return entry
+
+    def made(self, operation: Operation) -> Entry:
+        """Return what to register so that this actor is asked for *operation*."""
+        endpoint = HandlerEndpoint(self.service, operation.manner, operation.handler, self.work)
+        entry = Entry(
+            operation.spec,
+            endpoint,
+            input=operation.input,
+            output=operation.output,
+            item=operation.item,
+        )
+        promise = Promise(entry, made_by_hand=True, is_strict=self._is_strict)
+        endpoint.method = promise.held(operation.manner, operation.handler)
+        return entry
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; `started` once requests are taken.

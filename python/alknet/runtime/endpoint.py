@@ -6,7 +6,6 @@ if it comes from this process and wants one answer, in its caller's.
 
 from collections.abc import Callable
 from contextlib import aclosing
-from types import MethodType
 from typing import Any
 
 import trio
@@ -16,13 +15,14 @@ from alknet.call.invocation import ContextSource, Entry, Invocation
 from alknet.call.trace import Span
 from alknet.errors import ServiceFailed
 from alknet.runtime.deadline import is_late, late
+from alknet.runtime.manner import Manner
 from alknet.runtime.outcome import outcome
-from alknet.runtime.service import Handler, Service
+from alknet.runtime.service import Service
 from alknet.runtime.workload import Workload
 
 
 class HandlerEndpoint:
-    """One *handler* of *service*, whose calls are part of its *work*."""
+    """One *handler* of *service*, called by *method*; its calls are part of the service's *work*."""
 
     __slots__ = (
         "handler",
@@ -35,11 +35,13 @@ class HandlerEndpoint:
         "work",
     )
 
-    def __init__(self, service: Service, handler: Handler, work: Workload) -> None:
+    def __init__(
+        self, service: Service, handler: Manner, method: Callable[..., Any], work: Workload
+    ) -> None:
         self.service = service
         self.handler = handler
         self.work = work
-        self.method: Callable[..., Any] = MethodType(handler.function, service)
+        self.method = method
         self.uses = handler.uses
         self.is_async = handler.is_async
         # An upload's items come while its handler runs, so that it cannot run in the caller's task.

@@ -12,7 +12,7 @@ that never waits may be a plain `def`. One that answers a Subscription is an asy
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import (
     Any,
@@ -32,28 +32,24 @@ from alknet.call.context import Context
 from alknet.call.operation import operation_type
 from alknet.protocol.request import AnyRequest, signature
 from alknet.runtime.host import Host
+from alknet.runtime.manner import Manner, Used, names_of
+from alknet.runtime.operation import Operation
 
 Restart = Literal["permanent", "transient", "temporary"]
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__alknet_handler__"
 
 
-class Handler(msgspec.Struct, frozen=True):
+class Handler(Manner, frozen=True):
     """One handler method, as its signature tells it."""
 
     function: Callable[..., Any]
     request_type: type[AnyRequest]
-    concurrent: bool
-    uses: frozenset[str]
-    is_async: bool
-    is_stream: bool
-    takes_items: bool
-    wants_context: bool
 
 
 class _Options(msgspec.Struct, frozen=True):
     concurrent: bool
-    uses: tuple[type[AnyRequest] | str, ...]
+    uses: tuple[Used, ...]
 
 
 @overload
@@ -61,9 +57,7 @@ def handler(function: F, /) -> F: ...
 
 
 @overload
-def handler(
-    *, concurrent: bool = False, uses: tuple[type[AnyRequest] | str, ...] = ()
-) -> Callable[[F], F]: ...
+def handler(*, concurrent: bool = False, uses: tuple[Used, ...] = ()) -> Callable[[F], F]: ...
 
 
 def handler(
@@ -71,7 +65,7 @@ def handler(
     /,
     *,
     concurrent: bool = False,
-    uses: tuple[type[AnyRequest] | str, ...] = (),
+    uses: tuple[Used, ...] = (),
 ) -> F | Callable[[F], F]:
     """Mark a method as the one that answers the request type its first parameter is annotated with.
 
@@ -93,15 +87,17 @@ class Service:
     `namespace` is the first part of its operations' names and its table in stack.toml. `requires`
     names the services that must run before it. `restart` says what happens when `running` ends:
     "permanent" starts it again in any case, "transient" only after an error, "temporary" never.
-    `settings_type` is the shape of its table in stack.toml.
+    `settings_type` is the shape of its table in stack.toml. `operations` are those that it answers
+    beside what its handlers do, made by hand; it has them before it is run.
     """
 
-    namespace: ClassVar[str] = ""
+    namespace: str = ""
     requires: ClassVar[tuple[str, ...]] = ()
     restart: ClassVar[Restart] = "permanent"
     mailbox_size: ClassVar[int] = 1024
     settings_type: ClassVar[type[msgspec.Struct] | None] = None
     handlers: ClassVar[tuple[Handler, ...]] = ()
+    operations: Iterable[Operation] = ()
 
     def __init_subclass__(cls, *, namespace: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -163,9 +159,7 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         function=function,
         request_type=request_type,
         concurrent=options.concurrent,
-        uses=frozenset(
-            used if isinstance(used, str) else used.__operation__.name for used in options.uses
-        ),
+        uses=names_of(options.uses),
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,
         takes_items=takes_items,

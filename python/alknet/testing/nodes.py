@@ -34,13 +34,15 @@ async def node(
     """Run a node with *services* in this process, and stop it when the block is left.
 
     It listens nowhere unless *settings* say so; `connected` gets in without. Its vault holds
-    *keyring*, or the one of `testing.PHRASE`, or, if *is_locked*, nothing. Everything else that
-    *settings* leave out is as in a node of its own.
+    *keyring*, or the one of `testing.PHRASE`, or, if *is_locked*, nothing. It is strict: a call
+    whose answer is not what its operation promises fails. Everything else that *settings* leave out
+    is as in a node of its own.
     """
     settings = settings or Settings()
     # A table of our own, not a copy of it: `introduce` adds to it while the node runs.
     tables: dict[str, Any] = {"auth": AuthSettings(), **settings.services}
-    settings = msgspec.structs.replace(settings, services=tables)
+    strict = msgspec.structs.replace(settings.node, strict=True)
+    settings = msgspec.structs.replace(settings, node=strict, services=tables)
     if keyring is None and not is_locked:
         keyring = people.keyring()
     async with open_node(settings, keyring=keyring, services=services) as running:
@@ -67,9 +69,9 @@ async def connected(
 
     The node is told that `key(name)` is *name*'s, who has *scopes*, and that is who the client is;
     an *identity* of your own must be known there already. *services* are offered to the node and
-    can be called through it at `/{name}/...`. *dial* is the road that the link comes by, a
-    `FaultyRoad` for instance; without it, one on which nothing goes wrong. The rest is as for
-    `alknet.connect`.
+    can be called through it at `/{name}/...`; they are strict, as those of `node`. *dial* is the
+    road that the link comes by, a `FaultyRoad` for instance; without it, one on which nothing goes
+    wrong. The rest is as for `alknet.connect`.
 
     Raises:
         Refused: the node does not know *identity*.
@@ -86,6 +88,7 @@ async def connected(
         format=format,
         limits=limits,
         reconnect=reconnect,
+        strict=True,
         dial=dial or road_to(node),
     ) as client:
         yield client

@@ -58,6 +58,11 @@ class Exposition(Collector):
         in_flight = GaugeMetricFamily(
             "alknet_calls_in_flight", "Calls that are not over.", labels=["operation"]
         )
+        misfits = CounterMetricFamily(
+            "alknet_call_misfits",
+            "Answers and items that were not what their operation promises.",
+            labels=["operation"],
+        )
         seconds = HistogramMetricFamily(
             "alknet_call_seconds",
             "How long calls took; of those from within the node one in 16 stands for the others.",
@@ -71,9 +76,10 @@ class Exposition(Collector):
             for code, calls in sorted(measure.errors.items()):
                 ended.add_metric([name, code], calls)
             in_flight.add_metric([name], measure.in_flight)
+            misfits.add_metric([name], measure.misfits)
             if any(measure.counts):
                 seconds.add_metric([name], buckets(measure), measure.seconds)
-        return iter((begun, ended, in_flight, seconds))
+        return iter((begun, ended, in_flight, misfits, seconds))
 
     def _of_services(self) -> Iterator[Metric]:
         serving = GaugeMetricFamily(

@@ -16,6 +16,7 @@ def operation_stats(entry: Entry) -> OperationStats:
         in_flight=measure.in_flight,
         p50=measure.quantile(0.5),
         p99=measure.quantile(0.99),
+        misfits=measure.misfits,
     )
 
 
