@@ -12,6 +12,8 @@ from alknet._core.envelope import (
     CallRequested,
     CallResponded,
     Decoder,
+    LinkPing,
+    LinkPong,
 )
 from alknet.testing.wrapped import WrappedLink
 
@@ -52,6 +54,8 @@ class AuditedLink(WrappedLink):
         # Those that are over, of which the oldest are forgotten: an audit must not need memory
         # for every call, or nobody could say what a call leaves behind.
         self._over = deque(maxlen=100)
+        # For each side that pinged, how many answers the other owes it.
+        self._pings = {True: 0, False: 0}
 
     async def send(self, chunks):
         for chunk in chunks:
@@ -77,6 +81,14 @@ class AuditedLink(WrappedLink):
             if event.id in self._asked or event.id.startswith("~") is is_ours:
                 self._complain(event, "its id is in use, or the other side's")
             self._asked[event.id] = _Asked(event)
+            return
+        if kind is LinkPing:
+            self._pings[is_ours] += 1
+            return
+        if kind is LinkPong:
+            self._pings[not is_ours] -= 1
+            if self._pings[not is_ours] < 0:
+                self._complain(event, "nobody has pinged")
             return
         asked = self._asked.get(event.id)
         if asked is None:
