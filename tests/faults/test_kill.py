@@ -1,5 +1,7 @@
 """A node killed while it writes: what it acknowledged is there, and nothing is half there.
 
+The queue that it works on at the same time loses no job and does none twice.
+
 `ALKNET_KILL_RUNS=300` runs it as often as one likes.
 """
 
@@ -11,6 +13,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
+from pathlib import Path
 
 from alknet.store.database import open_database
 
@@ -18,10 +22,14 @@ RUNS = int(os.environ.get("ALKNET_KILL_RUNS", "5"))
 
 WRITER = """
     import json, os, sys, trio
+    from pathlib import Path
     from alknet import open_node
     from alknet.settings import Settings
     from alknet.services.storage.base import StorageSettings
     from alknet.protocol.storage import *
+    from alknet.store import queue
+    from alknet.store.consumer import Consumer
+    from alknet.store.database import open_database
 
     KIND = GraphType("t", (NodeType("n"),), (EdgeType("e"),))
 
@@ -44,8 +52,25 @@ WRITER = """
                 await client.call(DeleteNode("g", second, cascade=True))
                 acknowledge("deleted", second)
 
+    async def fill(database, run, writer):
+        number = 0
+        while True:
+            number += 1
+            name = f"{run}-{writer}-{number}"
+            await database.write(lambda c: queue.enqueue(c, "q", name.encode()))
+            acknowledge("enqueued", name)
+
+    async def work(job):
+        await trio.sleep(0)
+        return lambda c: c.execute("insert into done values (?)", (job.payload.decode(),)).get
+
     async def main(path, run):
-        async with open_node(Settings(services={"storage": StorageSettings(path=path)})) as node:
+        table = StorageSettings(path=path)
+        async with (
+            open_node(Settings(services={"storage": table})) as node,
+            open_database(Path(path + "-queue")) as jobs,
+        ):
+            await jobs.write(lambda c: c.execute("create table if not exists done(name)").get)
             await node.client.call(DefineType(KIND))
             if not (await node.client.call(ListGraphs())).graphs:
                 await node.client.call(CreateGraph("g", "t"))
@@ -53,6 +78,9 @@ WRITER = """
             async with trio.open_nursery() as nursery:
                 for writer in range(16):
                     nursery.start_soon(write, node.client, run, writer)
+                for writer in range(4):
+                    nursery.start_soon(fill, jobs, run, writer)
+                nursery.start_soon(Consumer(jobs, "q", work, visibility=1).run)
 
     trio.run(main, *sys.argv[1:])
 """
@@ -97,7 +125,7 @@ async def test_what_was_acknowledged_outlives_a_kill_and_nothing_is_half_done(tm
                 assert more[0] in nodes or more[0] in deleted or _deletable(more[0])
             elif kind == "updated":
                 assert nodes[key] == 2
-            else:
+            elif kind == "deleted":
                 assert key not in nodes
         # No half of a pair: where both nodes are, their edge is, and the other way round.
         assert {key for key, _, _ in edges} == {
@@ -113,7 +141,21 @@ async def test_what_was_acknowledged_outlives_a_kill_and_nothing_is_half_done(tm
                 state[topic][key] = version
         assert state["nodes"] == nodes
         assert set(state["edges"]) == {key for key, _, _ in edges}
+        done = await check_queue(f"{path}-queue", acknowledged)
     assert acknowledged
+    assert done
+
+
+async def check_queue(path, acknowledged):
+    """Find every job that was taken done, to be done or given up, once; return how many are done."""
+    async with open_database(Path(path), check="full") as database:
+        done = Counter(name for (name,) in database.rows("select name from done"))
+        live = Counter(name for (name,) in database.rows("select payload from _honker_live"))
+        dead = Counter(name for (name,) in database.rows("select payload from _honker_dead"))
+    found = done + live + dead
+    assert set(found.values()) <= {1}
+    assert {name for kind, name, *_ in acknowledged if kind == "enqueued"} <= set(found)
+    return len(done)
 
 
 def _deletable(key):
