@@ -16,7 +16,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from alknet import open_node
+from alknet.protocol.storage import OpenNode, RotateGraph
+from alknet.services.storage.base import StorageSettings
+from alknet.settings import Settings
 from alknet.store.database import open_database
+
+from ..people import PHRASE
 
 RUNS = int(os.environ.get("ALKNET_KILL_RUNS", "5"))
 
@@ -81,6 +87,32 @@ WRITER = """
                 for writer in range(4):
                     nursery.start_soon(fill, jobs, run, writer)
                 nursery.start_soon(Consumer(jobs, "q", work, visibility=1).run)
+
+    trio.run(main, *sys.argv[1:])
+"""
+
+
+ROTATOR = """
+    import sys, trio
+    from alknet import open_node
+    from alknet.keys import Keyring
+    from alknet.settings import Settings
+    from alknet.services.storage.base import StorageSettings
+    from alknet.protocol.storage import *
+
+    async def main(path, phrase, run):
+        table = StorageSettings(path=path)
+        settings = Settings(services={"storage": table, "secrets": None})
+        async with open_node(settings, keyring=Keyring.from_mnemonic(phrase)) as node:
+            if run == "0":
+                await node.client.call(DefineType(GraphType("t", (NodeType("n", sealed=True),))))
+                await node.client.call(CreateGraph("g", "t"))
+                for start in range(0, 4000, 1000):
+                    lines = [NodeLine("n", {"n": n}, str(n)) for n in range(start, start + 1000)]
+                    await node.client.call(AddBatch("g", tuple(lines)))
+            async with node.client.stream(RotateGraph("g", 9)) as steps:
+                async for step in steps:
+                    print(step.done, flush=True)
 
     trio.run(main, *sys.argv[1:])
 """
@@ -160,3 +192,32 @@ async def check_queue(path, acknowledged):
 
 def _deletable(key):
     return int(key.split("-")[2]) % 3 == 0
+
+
+async def test_a_rotation_that_was_killed_goes_on_with_what_it_had_left(tmp_path, keyring):
+    script = tmp_path / "rotator.py"
+    script.write_text(textwrap.dedent(ROTATOR))
+    path = tmp_path / "test.db"
+    done = [step for run in range(3) for step in rotated(script, path, run)]
+    # What was done before the kill was not done again.
+    assert done == sorted(done)
+    assert 0 == done[0] < done[4] < done[8] < 4000
+
+    table = StorageSettings(path=str(path))
+    settings = Settings(services={"storage": table, "secrets": None})
+    async with open_node(settings, keyring=keyring) as node:
+        async with node.client.stream(RotateGraph("g")) as steps:
+            last = [step async for step in steps][-1]
+        assert (last.to_version, last.done, last.total, last.failed) == (9, 4000, 4000, 0)
+        for key in ("0", "1234", "3999"):
+            assert (await node.client.call(OpenNode("g", key))).attributes == {"n": int(key)}
+
+
+def rotated(script, path, run):
+    """Return the first steps that a rotator has told of before it was killed."""
+    command = [sys.executable, str(script), str(path), PHRASE, str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        steps = [int(process.stdout.readline() or -1) for _ in range(4)]
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    return steps
