@@ -13,7 +13,13 @@ RESOURCES = st.dictionaries(
     st.frozensets(st.sampled_from(["read", "write"]), max_size=2),
     max_size=3,
 )
-IDENTITIES = st.builds(Identity, st.sampled_from(["ann", "bob"]), GRANTS, RESOURCES)
+IDENTITIES = st.builds(
+    Identity,
+    st.sampled_from(["ann", "bob"]),
+    GRANTS,
+    RESOURCES,
+    denied=st.frozensets(st.sampled_from(["a:*", "a:b", "b", "b:c*"]), max_size=1),
+)
 
 
 def may(identity, resource, action):
@@ -40,6 +46,24 @@ def may(identity, resource, action):
 )
 def test_a_granted_scope_covers_itself_and_under_a_star_what_begins_so(granted, scope, is_held):
     assert Identity("x", frozenset({granted})).has(scope) is is_held
+
+
+@pytest.mark.parametrize(
+    ("denied", "scope", "is_held"),
+    [
+        ("secrets:derive", "secrets:derive", False),
+        ("secrets:derive", "secrets:sign", True),
+        ("secrets:d*", "secrets:derive", False),
+        # Who asks for all of them asks for the denied one too.
+        ("secrets:derive", "secrets:*", False),
+        ("secrets:derive", "*", False),
+        ("secrets:derive", "storage:*", True),
+    ],
+)
+def test_a_denied_scope_is_not_held_whatever_is_granted(denied, scope, is_held):
+    for granted in ({"*"}, {"*", "secrets:derive", scope}):
+        identity = Identity("x", frozenset(granted), denied=frozenset({denied}))
+        assert identity.has(scope) is is_held
 
 
 def test_nobody_holds_a_scope_that_was_not_granted():

@@ -13,16 +13,26 @@ class Identity(msgspec.Struct, frozen=True):
     `id` stays the same when keys are rotated. A scope is a word such as `secrets:derive`; a granted
     scope may end in `*` (`secrets:*`, or `*` alone) and then covers every scope that starts with
     what stands before the star. `resources` maps `type:id` to the actions allowed on it. `tenant`
-    says whose seed the vault uses for this caller; empty means the node's own.
+    says whose seed the vault uses for this caller; empty means the node's own. `denied` are scopes
+    that it has not, whatever is granted; they may end in a star too.
     """
 
     id: str
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
     tenant: str = ""
+    denied: frozenset[str] = frozenset()
 
     def has(self, scope: str) -> bool:
-        """Tell whether *scope*, which may itself end in a star, is covered by a granted one."""
+        """Tell whether *scope* is covered by a granted one, and no part of it is denied.
+
+        It may itself end in a star.
+        """
+        if self.denied and any(_cover(each, scope) for each in self.denied):
+            return False
+        return self._is_granted(scope)
+
+    def _is_granted(self, scope: str) -> bool:
         if scope in self.scopes:
             return True
         return any(
@@ -32,14 +42,15 @@ class Identity(msgspec.Struct, frozen=True):
     def narrowed_to(self, other: "Identity") -> "Identity":
         """Return *other*, able to do only what both may: neither can lend the other a right.
 
-        The resources are those that both list, each with the actions that both allow; who is
+        What either is denied is denied. The resources are those that both list, each with the
+        actions that both allow; who is
         granted `*` owns every resource, and so takes none of the other's away. Who belongs to one
         tenant can lend itself to no other: what comes out then may do nothing.
         """
         if self.tenant not in ("", other.tenant):
             return Identity(other.id, tenant=other.tenant)
-        scopes = {scope for scope in self.scopes if other.has(scope)}
-        scopes |= {scope for scope in other.scopes if self.has(scope)}
+        scopes = {scope for scope in self.scopes if other._is_granted(scope)}
+        scopes |= {scope for scope in other.scopes if self._is_granted(scope)}
         if self.has("*"):
             resources = other.resources
         elif other.has("*"):
@@ -50,7 +61,17 @@ class Identity(msgspec.Struct, frozen=True):
                 for name, actions in other.resources.items()
                 if name in self.resources
             }
-        return Identity(other.id, frozenset(scopes), resources, other.tenant)
+        denied = self.denied | other.denied
+        return Identity(other.id, frozenset(scopes), resources, other.tenant, denied)
+
+
+def _cover(one: str, other: str) -> bool:
+    """Tell whether *one* and *other*, each of which may end in a star, have a scope in common."""
+    return (
+        one == other
+        or (one.endswith("*") and other.startswith(one[:-1]))
+        or (other.endswith("*") and one.startswith(other[:-1]))
+    )
 
 
 class AccessRule(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
-"""What happens to the file from outside: full disks, locks, removals, read-only places."""
+"""What happens to the file from outside: full and failing disks, locks, removals, damage, clocks."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,8 +12,25 @@ import apsw
 import pytest
 import trio
 
-from alknet.errors import Unavailable
+from alknet import open_node
+from alknet.errors import SettingsError, Unavailable
+from alknet.protocol.storage import (
+    AddNode,
+    CreateGraph,
+    DefineType,
+    GraphType,
+    ListAudit,
+    ListNodes,
+    NodeType,
+    UpdateGraph,
+    VerifyAudit,
+    Watch,
+)
+from alknet.services.storage.base import StorageSettings
+from alknet.settings import Settings
 from alknet.store.database import open_database
+
+from .disk import faulty_disk
 
 
 async def make_table(database):
@@ -81,6 +99,131 @@ async def test_a_lock_of_another_program_is_waited_for_and_then_named(tmp_path, 
     assert kept(path) == ["kept"]
 
 
+FAILURES = {
+    "full": (apsw.FullError, "there is no room left", True),
+    "read-only": (apsw.ReadOnlyError, "cannot be written: nothing of this request was kept", False),
+    "broken": (apsw.IOError, "the disk under .* failed", False),
+}
+
+
+@pytest.mark.parametrize("after", range(6))
+@pytest.mark.parametrize(("error", "message", "retryable"), FAILURES.values(), ids=FAILURES)
+async def test_a_disk_that_takes_no_more_refuses_and_keeps_exactly_what_was_acknowledged(
+    tmp_path, error, message, retryable, after
+):
+    path = tmp_path / "test.db"
+    with faulty_disk() as disk:
+        async with open_database(path) as database:
+            await make_table(database)
+            acknowledged = []
+            # Each write of a page, of the first transaction or of a later one, is once the last.
+            disk.fail("write", error, after=after)
+            refusals = []
+            for number in range(6):
+                try:
+                    await note(database, f"{number}{'x' * 5000}")
+                except Unavailable as caught:
+                    refusals.append(caught)
+                else:
+                    acknowledged.append(f"{number}{'x' * 5000}")
+            assert refusals
+            for refusal in refusals:
+                assert re.search(message, str(refusal))
+                assert refusal.retryable is retryable
+            assert [row[0] for row in database.rows("select v from t")] == acknowledged
+            disk.mend()
+            await note(database, "mended")
+
+    async with open_database(path, check="full"):
+        assert kept(path) == [*acknowledged, "mended"]
+
+
+async def test_a_flush_that_fails_is_not_acknowledged(tmp_path):
+    path = tmp_path / "test.db"
+    with faulty_disk() as disk:
+        async with open_database(path, synchronous="full") as database:
+            await make_table(database)
+            await note(database, "kept")
+            disk.fail("flush", apsw.IOError)
+            with pytest.raises(Unavailable, match="the disk under"):
+                await note(database, "perhaps")
+            disk.mend()
+            await note(database, "mended")
+            seen = [row[0] for row in database.rows("select v from t")]
+    async with open_database(path, check="full"):
+        assert kept(path) == seen == ["kept", "mended"]
+
+
+async def test_what_cannot_be_read_is_said_and_can_be_read_later(tmp_path):
+    path = tmp_path / "test.db"
+    async with open_database(path) as database:
+        await make_table(database)
+        await note(database, "kept")
+    with faulty_disk() as disk:
+        async with open_database(path, check="none") as database:
+            disk.fail("read", apsw.IOError)
+            with pytest.raises(Unavailable, match="the disk under"):
+                database.rows("select v from t")
+            disk.mend()
+            assert database.rows("select v from t") == [("kept",)]
+
+
+async def test_a_page_that_is_damaged_under_us_is_told_and_what_is_sound_goes_on(tmp_path):
+    path = tmp_path / "test.db"
+    async with open_database(path) as database:
+        await make_table(database)
+
+        def fill(connection):
+            for number in range(4000):
+                connection.execute("insert into t values (?)", (f"{number}-{'x' * 500}",))
+
+        await database.write(fill)
+    async with open_database(path, check="none") as database:
+        middle = path.stat().st_size // 2 // 4096 * 4096
+        with path.open("r+b") as file:
+            file.seek(middle)
+            file.write(b"\xff" * 4096 * 20)
+
+        damaged = "is damaged .*: stop the node, keep a copy .* put the last backup in its place"
+        with pytest.raises(Unavailable, match=damaged) as caught:
+            database.rows("select sum(length(v)) from t")
+        assert not caught.value.retryable
+        with pytest.raises(Unavailable, match=damaged):
+            await database.write(lambda c: c.execute("update t set v = 'y'").get)
+        await note(database, "kept")
+        assert database.row("select v from t order by rowid desc limit 1") == ("kept",)
+    with pytest.raises(SettingsError, match="is damaged"):
+        async with open_database(path):
+            pass
+
+
+async def test_a_clock_that_is_set_back_loses_and_reorders_nothing(tmp_path, monkeypatch):
+    table = StorageSettings(path=str(tmp_path / "test.db"))
+    settings = Settings(services={"storage": table})
+    # An hour back with each look, and then into another century.
+    times = iter([*(1.7e9 - 3600 * step for step in range(40)), *[1.0] * 1000])
+    monkeypatch.setattr("alknet.store.change.time.time", lambda: next(times))
+    async with open_node(settings) as node:
+        client = node.client
+        await client.call(DefineType(GraphType("t", (NodeType("n"),))))
+        await client.call(CreateGraph("g", "t"))
+        made = [(await client.call(AddNode("g", "n"))).key for _ in range(60)]
+        await client.call(UpdateGraph("g", description="d"))
+    async with open_node(settings) as node:
+        client = node.client
+        assert {each.key for each in (await client.call(ListNodes("g"))).nodes} == set(made)
+        async with client.stream(Watch("nodes", after=0)) as events:
+            found = [await anext(events) for _ in made]
+        assert [event.key for event in found] == made
+        assert [event.sequence for event in found] == sorted(event.sequence for event in found)
+        assert (await client.call(VerifyAudit())).is_intact
+        assert [entry.action for entry in (await client.call(ListAudit())).entries] == [
+            "define-type",
+            "create-graph",
+            "update-graph",
+        ]
+
+
 FILL = """
     import sys, trio
     from pathlib import Path
@@ -119,18 +262,48 @@ FILL = """
 """
 
 
-def test_a_full_disk_refuses_and_keeps_exactly_what_was_acknowledged(tmp_path):
+READ_ONLY = """
+    import subprocess, sys, trio
+    from pathlib import Path
+    from alknet.errors import SettingsError
+    from alknet.store.database import open_database
+
+    async def main(folder):
+        async with open_database(folder / "test.db"):
+            pass
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        try:
+            async with open_database(folder / "test.db"):
+                print("opened")
+        except SettingsError as error:
+            print("refused", error)
+
+    trio.run(main, Path(sys.argv[1]))
+"""
+
+
+def on_small_disk(folder, text):
+    """Run *text* as a script that is given *folder*, on which a disk of 2 MiB is mounted."""
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    small = f"mount -t tmpfs -o size=2m none {tmp_path}"
+    small = f"mount -t tmpfs -o size=2m none {folder}"
     try:
         subprocess.run([*mount, small], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this machine lets nobody mount a small file system")
-    script = tmp_path.with_name("fill.py")
-    script.write_text(textwrap.dedent(FILL))
-    run = f"{small} && exec {sys.executable} {script} {tmp_path}"
-
+    script = folder.with_name("script.py")
+    script.write_text(textwrap.dedent(text))
+    run = f"{small} && exec {sys.executable} {script} {folder}"
     done = subprocess.run([*mount, run], capture_output=True, text=True, timeout=60)
-
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("acknowledged")
+    return done.stdout
+
+
+def test_a_full_disk_refuses_and_keeps_exactly_what_was_acknowledged(tmp_path):
+    assert on_small_disk(tmp_path, FILL).startswith("acknowledged")
+
+
+def test_a_disk_that_is_mounted_read_only_is_refused_at_the_start(tmp_path):
+    said = on_small_disk(tmp_path, READ_ONLY)
+    assert said.startswith("refused")
+    assert "test.db" in said
+    assert "read-only" in said or "cannot be written" in said

@@ -1,5 +1,7 @@
 """A node killed while it writes: what it acknowledged is there, and nothing is half there.
 
+The queue that it works on at the same time loses no job and does none twice.
+
 `ALKNET_KILL_RUNS=300` runs it as often as one likes.
 """
 
@@ -11,17 +13,29 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
+from pathlib import Path
 
+from alknet import open_node
+from alknet.protocol.storage import OpenNode, RotateGraph
+from alknet.services.storage.base import StorageSettings
+from alknet.settings import Settings
 from alknet.store.database import open_database
+
+from ..people import PHRASE
 
 RUNS = int(os.environ.get("ALKNET_KILL_RUNS", "5"))
 
 WRITER = """
     import json, os, sys, trio
+    from pathlib import Path
     from alknet import open_node
     from alknet.settings import Settings
     from alknet.services.storage.base import StorageSettings
     from alknet.protocol.storage import *
+    from alknet.store import queue
+    from alknet.store.consumer import Consumer
+    from alknet.store.database import open_database
 
     KIND = GraphType("t", (NodeType("n"),), (EdgeType("e"),))
 
@@ -44,8 +58,25 @@ WRITER = """
                 await client.call(DeleteNode("g", second, cascade=True))
                 acknowledge("deleted", second)
 
+    async def fill(database, run, writer):
+        number = 0
+        while True:
+            number += 1
+            name = f"{run}-{writer}-{number}"
+            await database.write(lambda c: queue.enqueue(c, "q", name.encode()))
+            acknowledge("enqueued", name)
+
+    async def work(job):
+        await trio.sleep(0)
+        return lambda c: c.execute("insert into done values (?)", (job.payload.decode(),)).get
+
     async def main(path, run):
-        async with open_node(Settings(services={"storage": StorageSettings(path=path)})) as node:
+        table = StorageSettings(path=path)
+        async with (
+            open_node(Settings(services={"storage": table})) as node,
+            open_database(Path(path + "-queue")) as jobs,
+        ):
+            await jobs.write(lambda c: c.execute("create table if not exists done(name)").get)
             await node.client.call(DefineType(KIND))
             if not (await node.client.call(ListGraphs())).graphs:
                 await node.client.call(CreateGraph("g", "t"))
@@ -53,6 +84,35 @@ WRITER = """
             async with trio.open_nursery() as nursery:
                 for writer in range(16):
                     nursery.start_soon(write, node.client, run, writer)
+                for writer in range(4):
+                    nursery.start_soon(fill, jobs, run, writer)
+                nursery.start_soon(Consumer(jobs, "q", work, visibility=1).run)
+
+    trio.run(main, *sys.argv[1:])
+"""
+
+
+ROTATOR = """
+    import sys, trio
+    from alknet import open_node
+    from alknet.keys import Keyring
+    from alknet.settings import Settings
+    from alknet.services.storage.base import StorageSettings
+    from alknet.protocol.storage import *
+
+    async def main(path, phrase, run):
+        table = StorageSettings(path=path)
+        settings = Settings(services={"storage": table, "secrets": None})
+        async with open_node(settings, keyring=Keyring.from_mnemonic(phrase)) as node:
+            if run == "0":
+                await node.client.call(DefineType(GraphType("t", (NodeType("n", sealed=True),))))
+                await node.client.call(CreateGraph("g", "t"))
+                for start in range(0, 4000, 1000):
+                    lines = [NodeLine("n", {"n": n}, str(n)) for n in range(start, start + 1000)]
+                    await node.client.call(AddBatch("g", tuple(lines)))
+            async with node.client.stream(RotateGraph("g", 9)) as steps:
+                async for step in steps:
+                    print(step.done, flush=True)
 
     trio.run(main, *sys.argv[1:])
 """
@@ -97,7 +157,7 @@ async def test_what_was_acknowledged_outlives_a_kill_and_nothing_is_half_done(tm
                 assert more[0] in nodes or more[0] in deleted or _deletable(more[0])
             elif kind == "updated":
                 assert nodes[key] == 2
-            else:
+            elif kind == "deleted":
                 assert key not in nodes
         # No half of a pair: where both nodes are, their edge is, and the other way round.
         assert {key for key, _, _ in edges} == {
@@ -113,8 +173,51 @@ async def test_what_was_acknowledged_outlives_a_kill_and_nothing_is_half_done(tm
                 state[topic][key] = version
         assert state["nodes"] == nodes
         assert set(state["edges"]) == {key for key, _, _ in edges}
+        done = await check_queue(f"{path}-queue", acknowledged)
     assert acknowledged
+    assert done
+
+
+async def check_queue(path, acknowledged):
+    """Find every job that was taken done, to be done or given up, once; return how many are done."""
+    async with open_database(Path(path), check="full") as database:
+        done = Counter(name for (name,) in database.rows("select name from done"))
+        live = Counter(name for (name,) in database.rows("select payload from _honker_live"))
+        dead = Counter(name for (name,) in database.rows("select payload from _honker_dead"))
+    found = done + live + dead
+    assert set(found.values()) <= {1}
+    assert {name for kind, name, *_ in acknowledged if kind == "enqueued"} <= set(found)
+    return len(done)
 
 
 def _deletable(key):
     return int(key.split("-")[2]) % 3 == 0
+
+
+async def test_a_rotation_that_was_killed_goes_on_with_what_it_had_left(tmp_path, keyring):
+    script = tmp_path / "rotator.py"
+    script.write_text(textwrap.dedent(ROTATOR))
+    path = tmp_path / "test.db"
+    done = [step for run in range(3) for step in rotated(script, path, run)]
+    # What was done before the kill was not done again.
+    assert done == sorted(done)
+    assert 0 == done[0] < done[4] < done[8] < 4000
+
+    table = StorageSettings(path=str(path))
+    settings = Settings(services={"storage": table, "secrets": None})
+    async with open_node(settings, keyring=keyring) as node:
+        async with node.client.stream(RotateGraph("g")) as steps:
+            last = [step async for step in steps][-1]
+        assert (last.to_version, last.done, last.total, last.failed) == (9, 4000, 4000, 0)
+        for key in ("0", "1234", "3999"):
+            assert (await node.client.call(OpenNode("g", key))).attributes == {"n": int(key)}
+
+
+def rotated(script, path, run):
+    """Return the first steps that a rotator has told of before it was killed."""
+    command = [sys.executable, str(script), str(path), PHRASE, str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        steps = [int(process.stdout.readline() or -1) for _ in range(4)]
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    return steps

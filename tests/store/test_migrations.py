@@ -19,6 +19,19 @@ CONTENT = {
     """,
     2: "insert into audit_log values (1, 1.5, 'alice', 'create-graph', 'friends', '{}', x'00');",
     3: """insert into nodes values (7, 'pin', 'secret', '{"path":"m","key_version":2}', 1, 1, 2, 2);""",
+    4: """
+        insert into principals values ('ann', 'account', '["a"]', '[]', 1, '', 'd', 1, 1, 2);
+        insert into principals values ('acme', 'organization', '[]', '["b"]', 1, '', '', 1, 1, 2);
+        insert into accounts values ('ann', 'ann@example.org', 'Ann', 'user', 'active', 1, 1, 2);
+        insert into organizations values ('acme', 'acme', 'Acme', 'ann', 1, 1, 2);
+        insert into members values ('acme', 'ann', 'owner', 1);
+        insert into api_keys values ('alk_abcdefgh', x'00', 'ann', 'n', '[]', 1, 2, 3, null, 4);
+        insert into peer_credentials
+            values ('SHA256:x', 'ssh-key', 'ann', 'ssh-ed25519 AAAA', 'n', 1, null, null, null);
+        insert into belongs_to values ('acme', 'acme', 1);
+        insert into delegations values ('ann', 'acme', '["a"]', 0, 1);
+        insert into grants values ('ann', 'doc:1', 'read', 0, 1);
+    """,
 }
 
 

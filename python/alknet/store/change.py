@@ -7,10 +7,9 @@ from typing import Any
 import apsw
 
 from alknet.errors import Conflict
-from alknet.protocol.storage.events import StreamName
 from alknet.store import audit
 from alknet.store.catalogue import Catalogue, OpenGraph
-from alknet.store.feed import publish
+from alknet.store.feed import AnyStream, publish
 
 
 class Change:
@@ -37,18 +36,18 @@ class Change:
         """Note in the audit log, with this transaction, what its maker does."""
         audit.record(self.connection, self.by, action, subject, details, self.now)
 
-    def created(self, stream: StreamName, key: str, type: str, *, graph: str | None = None) -> None:
+    def created(self, stream: AnyStream, key: str, type: str, *, graph: str | None = None) -> None:
         """Tell, with this transaction, of a record that it made."""
         publish(self.connection, stream, "created", graph, key, type, 1, self.now)
 
     def updated(
-        self, stream: StreamName, key: str, type: str, version: int, *, graph: str | None = None
+        self, stream: AnyStream, key: str, type: str, version: int, *, graph: str | None = None
     ) -> None:
         """Tell, with this transaction, of a record that is now at *version*."""
         publish(self.connection, stream, "updated", graph, key, type, version, self.now)
 
     def deleted(
-        self, stream: StreamName, key: str, type: str, version: int, *, graph: str | None = None
+        self, stream: AnyStream, key: str, type: str, version: int, *, graph: str | None = None
     ) -> None:
         """Tell, with this transaction, of a record that was at *version* and is gone."""
         publish(self.connection, stream, "deleted", graph, key, type, version, self.now)

@@ -35,11 +35,13 @@ _STEPS_BETWEEN_LOOKS: Final = 20_000
 class Database:
     """An open database, as `open_database` gives it.
 
-    What has been committed is seen by every read that begins later. `path` is the file.
+    What has been committed is seen by every read that begins later. `path` is the file; `commits`
+    grows with every commit, before whoever asked for it is told.
     """
 
     def __init__(self, path: Path, writer: apsw.Connection, reader: apsw.Connection) -> None:
         self.path = path
+        self.commits = 0
         self._reader = reader
         self._commits = trio.lowlevel.ParkingLot()
         self._idle_readers: list[apsw.Connection] = []
@@ -128,6 +130,7 @@ class Database:
         await self._commits.park()
 
     def _wake(self) -> None:
+        self.commits += 1
         self._commits.unpark_all()
 
     def _give_back(self, connection: apsw.Connection) -> None:

@@ -15,11 +15,13 @@ import apsw
 import msgspec
 
 from alknet.errors import InvalidInput
-from alknet.protocol.storage.events import StorageEvent, StreamName
+from alknet.protocol.storage.events import IdentityStream, StorageEvent, StreamName
 from alknet.store.database import Database
 
 Kind = Literal["created", "updated", "deleted"]
-STREAMS: Final[tuple[StreamName, ...]] = get_args(StreamName)
+AnyStream = StreamName | IdentityStream
+GRAPH_STREAMS: Final[tuple[StreamName, ...]] = get_args(StreamName)
+STREAMS: Final[tuple[AnyStream, ...]] = (*GRAPH_STREAMS, *get_args(IdentityStream))
 
 # How many events are read at a time: some hundred microseconds in Trio's thread.
 _PAGE: Final = 128
@@ -48,7 +50,7 @@ _decode: Final = msgspec.json.Decoder(_Payload).decode
 
 def publish(
     connection: apsw.Connection,
-    stream: StreamName,
+    stream: AnyStream,
     kind: Kind,
     graph: str | None,
     key: str,
@@ -64,7 +66,7 @@ def publish(
 
 
 def acknowledge(
-    connection: apsw.Connection, consumer: str, stream: StreamName, sequence: int
+    connection: apsw.Connection, consumer: str, stream: AnyStream, sequence: int
 ) -> int:
     """Note that *consumer* is done with *stream* up to *sequence*; return up to which it is now.
 
@@ -101,15 +103,15 @@ def prune(connection: apsw.Connection, keep: int) -> int:
     return gone
 
 
-def check_stream(stream: str) -> None:
-    """Refuse the name of a stream that there is not.
+def check_stream(stream: str, known: tuple[str, ...] = STREAMS) -> None:
+    """Refuse the name of a stream that is not among those *known*.
 
     Raises:
         InvalidInput: it is none.
     """
-    if stream not in STREAMS:
+    if stream not in known:
         raise InvalidInput(
-            f"there is no stream {stream!r}; there are {', '.join(STREAMS)}",
+            f"there is no stream {stream!r}; there are {', '.join(known)}",
             details={"field": "stream"},
         )
 
@@ -125,12 +127,12 @@ class Feed:
         row = self._database.row(_LATEST)
         return int(row[0]) if row else 0
 
-    def acknowledged(self, consumer: str, stream: StreamName) -> int:
+    def acknowledged(self, consumer: str, stream: AnyStream) -> int:
         """Return up to which *consumer* has acknowledged *stream*; for a new one, what is gone."""
         row = self._database.row(_SAVED, (consumer, stream))
         return int(row[0]) if row else self._pruned()
 
-    def read(self, stream: StreamName, after: int, limit: int = _PAGE) -> list[StorageEvent]:
+    def read(self, stream: AnyStream, after: int, limit: int = _PAGE) -> list[StorageEvent]:
         """Return the events of *stream* that follow *after*, at most *limit*.
 
         Raises:
@@ -152,7 +154,7 @@ class Feed:
         return [_event(sequence, stream, payload) for sequence, payload in rows]
 
     async def follow(
-        self, stream: StreamName, after: int | None, graph: str | None = None
+        self, stream: AnyStream, after: int | None, graph: str | None = None
     ) -> AsyncGenerator[StorageEvent, None]:
         """Yield the events of *stream* behind *after*, or from now on, each when it is committed.
 
@@ -182,7 +184,7 @@ class Feed:
         return int(row[0]) if row else 0
 
 
-def _event(sequence: int, stream: StreamName, text: str) -> StorageEvent:
+def _event(sequence: int, stream: AnyStream, text: str) -> StorageEvent:
     payload = _decode(text)
     return StorageEvent(
         sequence,

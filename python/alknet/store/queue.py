@@ -120,6 +120,35 @@ def extend(connection: apsw.Connection, job: Job, *, visibility: int = VISIBILIT
     _held(job, _run(connection, sql, (job.id, job.worker, visibility)))
 
 
+def release(connection: apsw.Connection, job: Job) -> None:
+    """Give *job* back unfinished, due at once, as if it had not been claimed; ignore a lost claim.
+
+    For a worker that stops: a node that is restarted often must not use up anybody's attempts.
+    """
+    connection.execute(
+        "update _honker_live set state = 'pending', worker_id = null, claim_expires_at = null, "
+        "attempts = attempts - 1 where id = ? and worker_id = ? and state = 'processing' "
+        "and claim_expires_at >= unixepoch()",
+        (job.id, job.worker),
+    )
+
+
+def next_due(connection: apsw.Connection, queue: str) -> int | None:
+    """Return when, in Unix seconds, a job of *queue* can be claimed next; None if it is empty.
+
+    A time that is past means now. It is read from two indexes, whatever the backlog.
+    """
+    due: Any = connection.execute(
+        "select min(at) from ("
+        "select min(run_at) as at from _honker_live indexed by _honker_live_pending_deadline "
+        "where queue = ?1 and state = 'pending' union all "
+        "select min(claim_expires_at) + 1 from _honker_live "
+        "indexed by _honker_live_processing_deadline where queue = ?1 and state = 'processing')",
+        (queue,),
+    ).get
+    return None if due is None else int(due)
+
+
 def _tidy(connection: apsw.Connection, queue: str) -> None:
     """Give back the jobs whose claims have expired, and bury those that were tried often enough."""
     expired: list[Any] = connection.execute(

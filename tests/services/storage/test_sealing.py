@@ -1,6 +1,7 @@
 """Sealed attributes are never in the file in clear, open only in their place, and can be rotated."""
 
 import re
+import sqlite3
 
 import msgspec
 import pytest
@@ -147,8 +148,6 @@ async def test_a_sealing_that_was_moved_to_another_node_does_not_open(safe, tmp_
     await safe.call(AddNode("safe", "login", HUNTER, key="mail"))
     await safe.call(AddNode("safe", "login", {"password": "mine"}, key="mine"))
     # As somebody with the file in hands could do.
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "test.db") as file:
         file.execute(
             "update nodes set attributes = (select attributes from nodes where key = 'mail') "

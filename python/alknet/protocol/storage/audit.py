@@ -48,7 +48,7 @@ class AuditReport(msgspec.Struct, frozen=True):
 
 @operation("storage/list-audit", scopes=("storage:audit",))
 class ListAudit(Request[AuditPage], frozen=True):
-    """List the entries that follow `after`: what was done to types and graphs, and by whom.
+    """List the entries that follow `after`: what was done to types, graphs and identities, by whom.
 
     What is done to nodes and edges is in their events; it is not in the audit log.
     """

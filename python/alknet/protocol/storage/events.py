@@ -8,18 +8,20 @@ from alknet.protocol.request import Request, Subscription, operation
 from alknet.protocol.storage.types import Key
 
 StreamName = Literal["types", "graphs", "nodes", "edges"]
+# What is told of people is for fewer eyes: `storage/watch-identities`.
+IdentityStream = Literal["identities", "rights"]
 
 
 class StorageEvent(msgspec.Struct, frozen=True):
     """Something has been changed and committed.
 
     `sequence` grows with every event of the node, whatever its stream. `key` is the name of a type
-    or graph, or the key of a node or edge, and `version` the one that the change made, or that was
-    deleted. It says what has changed, not how: ask for the record.
+    or graph, the key of a node or edge, or the id of an identity, and `version` the one that the
+    change made, or that was deleted. It says what has changed, not how: ask for the record.
     """
 
     sequence: int
-    stream: StreamName
+    stream: StreamName | IdentityStream
     kind: Literal["created", "updated", "deleted"]
     graph: str | None
     key: str

@@ -23,6 +23,7 @@ class NewsHandlers(Storage):
 
     @handler
     async def watch(self, request: Watch) -> AsyncIterator[StorageEvent]:
+        feed.check_stream(request.stream, feed.GRAPH_STREAMS)
         follow = self._feed.follow(request.stream, request.after, request.graph)
         async with aclosing(follow) as events:
             async for event in events:
@@ -30,7 +31,7 @@ class NewsHandlers(Storage):
 
     @handler
     async def subscribe(self, request: Subscribe, context: Context) -> AsyncIterator[StorageEvent]:
-        feed.check_stream(request.stream)
+        feed.check_stream(request.stream, feed.GRAPH_STREAMS)
         done = self._feed.acknowledged(_consumer(request.consumer, context), request.stream)
         follow = self._feed.follow(request.stream, max(done, request.after or 0))
         async with aclosing(follow) as events:
@@ -39,6 +40,7 @@ class NewsHandlers(Storage):
 
     @handler(concurrent=True)
     async def acknowledge(self, request: Acknowledge, context: Context) -> Acknowledged:
+        feed.check_stream(request.stream, feed.GRAPH_STREAMS)
         consumer = _consumer(request.consumer, context)
 
         def note(connection: apsw.Connection) -> int:
