@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -16,6 +18,7 @@ from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
 from alknet.transport import road
+from alknet.transport.trust import Trust
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
 
@@ -35,7 +38,8 @@ async def connect(
     format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
     reconnect: bool = False,
-    dial: road.Dial = road.dial,
+    ca: Path | str | None = None,
+    dial: road.Dial | None = None,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
@@ -45,6 +49,10 @@ async def connect(
     it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
     seconds, bounds every call that brings none. *dial* opens the link, in place of the transport
     that *url* names: a road of your own.
+
+    Over `tls://` and `wss://` the node's certificate must be of the key *expect*, or be vouched for
+    by an authority in the PEM file *ca*; without that file, by one that the operating system
+    trusts. A key is shown to the node as a certificate too.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
@@ -57,6 +65,7 @@ async def connect(
         Unreachable: no node answers there.
         Refused: the node does not let us in, or is not the one we expect.
         Locked: we expect a certain node, and it shows no key: its vault is locked.
+        SettingsError: *ca* holds no certificate that can be read.
     """
     supervisor = Supervisor((Actor(service) for service in services), slow=_SLOW_SECONDS)
     registry = Registry()
@@ -65,7 +74,7 @@ async def connect(
     dialer = Dialer(
         url,
         identity,
-        dial=dial,
+        dial=dial or partial(road.dial, trust=Trust.of(identity, expect, ca)),
         expect=expect,
         registry=registry,
         grant=grant,

@@ -200,9 +200,11 @@ async def test_a_connection_that_is_reset_is_a_link_that_was_cut(name):
 
 def reset(link):
     """Break the connection with a TCP reset, as a process that is killed or a router does."""
-    socket = link._socket
-    if not hasattr(socket, "setsockopt"):
-        socket = socket._stream.socket
+    socket = link
+    while not hasattr(socket, "close"):
+        # Down through what wraps it: a WebSocket's stream, TLS, and the socket at the bottom.
+        below = (getattr(socket, name, None) for name in ("socket", "_socket", "_stream"))
+        socket = next(each for each in below if each is not None)
     socket.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, for 0 seconds
     socket.close()
 

@@ -24,14 +24,14 @@ from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, Settin
 from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import guarded
-from alknet.transport.tcp import Serve
+from alknet.transport.tcp import Serve, watch
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
 PROTOCOL: Final = b"alknet/call"
 _READ_BYTES: Final = 256 * 1024
-# So much is encrypted at a time: a peer that does not read costs no more than this beside the chunk.
+# So much is encrypted at a time: a peer that does not read costs no more beside the chunk.
 _WRITE_BYTES: Final = 256 * 1024
 _READS_IN_A_ROW: Final = 8
 
@@ -212,6 +212,12 @@ class TlsLink(Link):
         except (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError) as error:
             raise self._gone(error) from None
 
+    async def send_eof(self) -> None:
+        try:
+            await self._stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise self._gone(error) from None
+
     async def aclose(self, reason: str = "") -> None:
         await self._stream.aclose()
 
@@ -219,19 +225,25 @@ class TlsLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {in_words(error)}")
 
 
-async def answer(stream: trio.SocketStream, gate: Gate, protocol: bytes) -> TlsStream:
+async def answer(
+    stream: trio.SocketStream, gate: Gate, protocol: bytes, limits: Limits
+) -> TlsStream:
     """Return the server's end of a TLS session over *stream*, once both ends know each other."""
-    session = gate.server([protocol]).accept()
-    return await _shaken(TlsStream(socket.socket(fileno=stream.socket.detach()), session))
+    return await _shaken(stream, gate.server([protocol]).accept(), limits)
 
 
-async def ask(stream: trio.SocketStream, host: str, trust: Trust, protocol: bytes) -> TlsStream:
+async def ask(
+    stream: trio.SocketStream, host: str, trust: Trust, protocol: bytes, limits: Limits
+) -> TlsStream:
     """Return the client's end of a TLS session with *host* over *stream*, once it is believed."""
     session = Session.connect(host, trust.own, trust.expect, trust.roots, [protocol])
-    return await _shaken(TlsStream(socket.socket(fileno=stream.socket.detach()), session))
+    return await _shaken(stream, session, limits)
 
 
-async def _shaken(stream: TlsStream) -> TlsStream:
+async def _shaken(plain: trio.SocketStream, session: Session, limits: Limits) -> TlsStream:
+    connection = socket.socket(fileno=plain.socket.detach())
+    watch(connection, limits.silence_seconds)
+    stream = TlsStream(connection, session)
     try:
         await stream.do_handshake()
     except BaseException:
@@ -268,7 +280,7 @@ async def listen(
         name = name_of(stream)
         async with guarded(name):
             with trio.fail_after(limits.handshake_seconds):
-                link = TlsLink(await answer(stream, gate, PROTOCOL), name)
+                link = TlsLink(await answer(stream, gate, PROTOCOL, limits), name)
             try:
                 await serve(link)
             finally:
@@ -283,7 +295,7 @@ async def dial(
     nursery: trio.Nursery,  # noqa: ARG001 - every transport's `dial` takes the same
     url: str,
     *,
-    limits: Limits,  # noqa: ARG001
+    limits: Limits,
     format: Format = "json",
     trust: Trust = Trust(),  # noqa: B008 - it is frozen
     timeout: float = 10.0,
@@ -299,7 +311,7 @@ async def dial(
     try:
         with trio.fail_after(timeout):
             stream = await trio.open_tcp_stream(address.host, address.port)
-            secured = await ask(stream, address.host, trust, PROTOCOL)
+            secured = await ask(stream, address.host, trust, PROTOCOL, limits)
     except trio.TooSlowError:
         raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
     except RemoteProtocolError as error:
