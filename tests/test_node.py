@@ -138,9 +138,9 @@ async def test_a_service_that_cannot_start_stops_those_before_it(keyring):
             "a node that listens needs the table [auth], to know whom to let in",
         ),
         (
-            node_settings(listen=("wss://127.0.0.1:0",)),
+            node_settings(listen=("tls://192.0.2.1:0",)),
             (),
-            "cannot listen at wss://127.0.0.1:0: this version listens at ws:// and tcp:// only",
+            "cannot listen at tls://192.0.2.1:0: cannot assign requested address",
         ),
         (Settings(services={"weather": None}), (), "there is no service 'weather'; there are"),
         (

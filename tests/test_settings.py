@@ -159,7 +159,7 @@ FAULTS = {
     "a URL of no transport": (
         "[node]\nlisten = ['http://127.0.0.1']\n",
         2,
-        "node.listen[0]: 'http://127.0.0.1' should read ws://host:port, wss:// or tcp://",
+        "node.listen[0]: 'http://127.0.0.1' should read ws://host:port, wss://, tcp:// or tls://",
     ),
     "frames of no bytes": ("[limits]\nframe_bytes = 0\n", 2, "limits.frame_bytes: "),
     "no depth": ("[limits]\ndepth = 0\n", 2, "limits.depth: "),

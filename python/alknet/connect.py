@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -16,6 +18,7 @@ from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
 from alknet.transport import road
+from alknet.transport.trust import Trust
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format
 
@@ -35,8 +38,9 @@ async def connect(
     format: Format = "json",
     limits: Limits = DEFAULT_LIMITS,
     reconnect: bool = False,
+    ca: Path | str | None = None,
     strict: bool = False,
-    dial: road.Dial = road.dial,
+    dial: road.Dial | None = None,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
@@ -47,6 +51,10 @@ async def connect(
     seconds, bounds every call that brings none. *strict* fails a call to our services whose answer
     is not what the operation promises, as `strict` under [node] does. *dial* opens the link, in
     place of the transport that *url* names: a road of your own.
+
+    Over `tls://` and `wss://` the node's certificate must be of the key *expect*, or be vouched for
+    by an authority in the PEM file *ca*; without that file, by one that the operating system
+    trusts. A key is shown to the node as a certificate too.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it
@@ -59,6 +67,7 @@ async def connect(
         Unreachable: no node answers there.
         Refused: the node does not let us in, or is not the one we expect.
         Locked: we expect a certain node, and it shows no key: its vault is locked.
+        SettingsError: *ca* holds no certificate that can be read.
     """
     actors = (Actor(service, is_strict=strict) for service in services)
     supervisor = Supervisor(actors, slow=_SLOW_SECONDS)
@@ -68,7 +77,7 @@ async def connect(
     dialer = Dialer(
         url,
         identity,
-        dial=dial,
+        dial=dial or partial(road.dial, trust=Trust.of(identity, expect, ca)),
         expect=expect,
         registry=registry,
         grant=grant,

@@ -31,6 +31,8 @@ from alknet.services import available
 from alknet.settings import Settings
 from alknet.transport import road
 from alknet.transport.admission import admit
+from alknet.transport.certificates import CertificateFiles
+from alknet.transport.gate import Gate
 from alknet.transport.guard import guarded
 from alknet.wire.link import Link
 
@@ -56,6 +58,16 @@ class Node:
         self._listening = trio.CancelScope()
         self._draining = trio.CancelScope()
         folder = settings.path.parent if settings.path is not None else Path()
+        tls = settings.tls
+        files = CertificateFiles(
+            (folder / each.chain, folder / each.key) for each in tls.certificates
+        )
+        self._gate = Gate(
+            key=vault.identity,
+            certificates=files.current,
+            origins=settings.node.origins,
+            verify=self._verify,
+        )
         self._host = Host(self.dispatcher, vault, self._section, folder, self._fare)
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         # Runs what is registered later; nobody needs to hear of it before something is.
@@ -160,7 +172,7 @@ class Node:
 
     async def _listen(self, links: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
         """Listen at every URL, serving what connects in *links*, until told to take no more."""
-        listen = partial(road.listen, limits=self.settings.limits, links=links)
+        listen = partial(road.listen, limits=self.settings.limits, links=links, gate=self._gate)
         with self._listening:
             async with trio.open_nursery() as listeners:
                 for url in self.settings.node.listen:
@@ -196,6 +208,7 @@ class Node:
                 key=self.vault.identity(),
                 verify=self._verify,
                 limits=self.settings.limits,
+                wants_certificate=self.settings.tls.client_certificates,
             )
         except AlknetError as error:
             log.warning("auth attempt", remote=link.peer_address, result="reject", why=str(error))

@@ -2,6 +2,7 @@
 
     [node]                           what this node is called, and where it listens
     [limits]                         what one link may ask of it
+    [tls]                            certificates of a public authority
     [secrets] [auth] [config] ...    a table turns the service of that namespace on
 
 A service brings the shape of its own table, so this module knows none of them.
@@ -21,16 +22,20 @@ from alknet.wire.limits import Limits
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _FINGERPRINT: Final = r"^SHA256:[A-Za-z0-9+/]{43}$"
-_URL: Final = r"^(ws|wss|tcp)://[^/]+$"
+_URL: Final = r"^(ws|wss|tcp|tls)://[^/]+$"
+# RFC 6454, section 6.2: no path, not even a slash.
+_ORIGIN: Final = r"^(\*|[a-z][a-z0-9+.-]*://[^/]+)$"
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(pattern=_NAME)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=_FINGERPRINT)]
 Url = Annotated[str, msgspec.Meta(pattern=_URL)]
+Origin = Annotated[str, msgspec.Meta(pattern=_ORIGIN)]
 # What the patterns ask for, in words; a value that is meant to be one of these is no secret.
 _IN_WORDS: Final = {
     _NAME: "should be up to 63 letters, digits, '.', '_' and '-', and begin with one of the first",
     _FINGERPRINT: "should read SHA256: and 43 characters, as `alknet status` prints it",
-    _URL: "should read ws://host:port, wss:// or tcp://",
+    _ORIGIN: "should read https://host, with a port if it is not the usual one and no path, or *",
+    _URL: "should read ws://host:port, wss://, tcp:// or tls://",
 }
 Level = Literal["debug", "info", "warning", "error"]
 S = TypeVar("S")
@@ -45,6 +50,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gives another is refused. `log` is the least level that is logged. `slow` is how many seconds a
     handler that keeps its service from others may take before the log says so; 0 means never. A
     node that is `strict` fails a call whose answer is not what the operation promises: for tests.
+    `origins` are those of web pages (`https://app.example`) that may call; `*` lets any.
     """
 
     name: Name = "head"
@@ -54,6 +60,29 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Level = "info"
     slow: Seconds = 5.0
     strict: bool = False
+    origins: tuple[Origin, ...] = ()
+
+
+class CertificatePair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two PEM files: a chain, the own certificate first, and its private key.
+
+    A relative path begins beside the settings.
+    """
+
+    chain: Path
+    key: Path
+
+
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [tls], for what is listened at with tls:// and wss://.
+
+    `certificates` are those of a public authority; a caller who asks for a name that is in none of
+    them gets the node's own, which needs no table. With `client_certificates`, who shows none of
+    his own is refused.
+    """
+
+    certificates: tuple[CertificatePair, ...] = ()
+    client_certificates: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -64,11 +93,16 @@ class Settings(msgspec.Struct, frozen=True):
 
     node: NodeSettings = NodeSettings()
     limits: Limits = Limits()
+    tls: TlsSettings = TlsSettings()
     services: Mapping[str, Any] = {}
     path: Path | None = None
 
 
-_OWN: Final[dict[str, type[msgspec.Struct]]] = {"node": NodeSettings, "limits": Limits}
+_OWN: Final[dict[str, type[msgspec.Struct]]] = {
+    "node": NodeSettings,
+    "limits": Limits,
+    "tls": TlsSettings,
+}
 
 
 def load(path: Path, shapes: Mapping[str, type[msgspec.Struct] | None]) -> Settings:
@@ -93,6 +127,7 @@ def load(path: Path, shapes: Mapping[str, type[msgspec.Struct] | None]) -> Setti
     return Settings(
         node=read.get("node", NodeSettings()),
         limits=read.get("limits", Limits()),
+        tls=read.get("tls", TlsSettings()),
         services=services,
         path=path,
     )

@@ -1,19 +1,29 @@
 """Two ends of a link over each road there is, opened as nodes open them."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 from trio_websocket import wrap_client_stream
 
+from alknet.keys import Ed25519Key
 from alknet.transport import road
 from alknet.transport.address import Address
+from alknet.transport.gate import Gate
 from alknet.transport.memory import memory_pair
+from alknet.transport.trust import Trust
 from alknet.transport.websocket import PATH, WebSocketLink
 from alknet.wire.limits import DEFAULT_LIMITS
 
 # On the last one each envelope is a message, which is how clients that are not ours call.
-ROADS = ["memory", "tcp", "ws", "ws-plain"]
+ROADS = ["memory", "tcp", "tls", "ws", "wss", "ws-plain"]
 SOCKETS = ROADS[1:]
+ENCRYPTED = ["tls", "wss"]
+
+NEAR_KEY = Ed25519Key.from_private_key(bytes([1]) * 32)
+FAR_KEY = Ed25519Key.from_private_key(bytes([2]) * 32)
+GATE = Gate(key=lambda: FAR_KEY)
+TRUST = Trust.of(NEAR_KEY, FAR_KEY.public_key)
 
 
 class Ends:
@@ -48,7 +58,7 @@ async def link_over(name, *, limits=DEFAULT_LIMITS, format="json"):
     async with trio.open_nursery() as nursery:
         url = f"{name.removesuffix('-plain')}://127.0.0.1:0"
         url = await nursery.start(_listening, url, serve, limits)
-        dial = _dial_plain if name == "ws-plain" else road.dial
+        dial = _dial_plain if name == "ws-plain" else partial(road.dial, trust=TRUST)
         near = await dial(nursery, url, limits=limits, format=format)
         assert near.framed is (name != "ws-plain")
         far = await arriving.receive()
@@ -65,7 +75,7 @@ async def link_over(name, *, limits=DEFAULT_LIMITS, format="json"):
 
 
 async def _listening(url, serve, limits, *, task_status):
-    await road.listen(url, serve, limits=limits, task_status=task_status)
+    await road.listen(url, serve, limits=limits, gate=GATE, task_status=task_status)
 
 
 async def _dial_plain(nursery, url, *, limits, format):
@@ -80,6 +90,4 @@ async def _dial_plain(nursery, url, *, limits, format):
         max_message_size=limits.frame_bytes,
         message_queue_size=16,
     )
-    return WebSocketLink(
-        socket, f"{address.host}:{address.port}", stream=stream, is_encrypted=False
-    )
+    return WebSocketLink(socket, f"{address.host}:{address.port}", stream=stream)

@@ -1,13 +1,16 @@
 """What every link does, whatever road it came by."""
 
+import hashlib
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from alknet.errors import Disconnected
+from alknet.errors import Disconnected, LocalProtocolError
+from alknet.transport.websocket import WebSocketLink
 from alknet.wire.limits import Limits
 
-from .roads import ROADS, SOCKETS, link_over
+from .roads import ENCRYPTED, FAR_KEY, NEAR_KEY, ROADS, SOCKETS, link_over
 
 
 @pytest.fixture(params=ROADS)
@@ -64,6 +67,71 @@ async def test_many_small_chunks_in_one_go(ends):
         nursery.start_soon(ends.near.send, chunks)
 
         assert await receive_all(ends.far, chunks) == expected(ends.far, chunks)
+
+
+async def test_ten_thousand_small_frames_each_arrive_once_and_in_order(ends):
+    frames = [b"\0\0\0\x08%08d" % number for number in range(10_000)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, ends.near, frames)
+
+        assert await receive_all(ends.far, frames) == expected(ends.far, frames)
+
+
+async def test_64_mib_in_pieces_arrive_whole(ends):
+    """Compared by a hash: what arrives is no chunk of what was sent where the link is a stream."""
+    pieces = [bytes([number % 251]) * 256 * 1024 for number in range(256)]
+    heard, received = hashlib.sha256(), 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, ends.near, pieces)
+        while received < 64 * 1024 * 1024:
+            data = await ends.far.receive()
+            assert data
+            heard.update(data)
+            received += len(data)
+
+    assert heard.digest() == hashlib.sha256(b"".join(pieces)).digest()
+
+
+async def test_a_sender_that_is_cancelled_in_the_middle_of_a_frame_leaves_no_whole_one(ends):
+    """What is left of it is no frame, and the end that follows is no frame either."""
+    body = bytes(range(256)) * 4 * 1024 * 48
+    # 48 MiB: more than all buffers on the way hold. In pieces, as a message must fit its limit.
+    frame = len(body).to_bytes(4, "big") + body
+    pieces = [frame[start : start + 1024 * 1024] for start in range(0, len(frame), 1024 * 1024)]
+    # The road of this process holds pieces, not bytes.
+    pieces = [each[start : start + 65536] for each in pieces for start in range(0, 1048576, 65536)]
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ends.near.send, pieces)
+            await wait_all_tasks_blocked(0.05)
+            scope.cancel()
+    assert scope.cancelled_caught
+
+    received = b""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.near.aclose)
+        with trio.fail_after(10):
+            try:
+                while data := await ends.far.receive():
+                    received += data
+            except Disconnected:
+                pass
+    assert frame.startswith(received)
+    assert len(received) < len(frame)
+
+
+async def test_an_end_that_has_said_all_may_still_hear_the_rest(ends):
+    if isinstance(ends.near, WebSocketLink):
+        with pytest.raises(LocalProtocolError, match="closes both ways or not at all"):
+            await ends.near.send_eof()
+        return
+    await ends.near.send([b"that is all"])
+    await ends.near.send_eof()
+    with trio.fail_after(5):
+        assert await receive_all(ends.far, [b"that is all"]) == [b"that is all"]
+        assert await ends.far.receive() == b""
+        await ends.far.send([b"the answer"])
+        assert await receive_all(ends.near, [b"the answer"]) == [b"the answer"]
 
 
 async def test_one_large_chunk(ends):
@@ -200,9 +268,11 @@ async def test_a_connection_that_is_reset_is_a_link_that_was_cut(name):
 
 def reset(link):
     """Break the connection with a TCP reset, as a process that is killed or a router does."""
-    socket = link._socket
-    if not hasattr(socket, "setsockopt"):
-        socket = socket._stream.socket
+    socket = link
+    while not hasattr(socket, "close"):
+        # Down through what wraps it: a WebSocket's stream, TLS, and the socket at the bottom.
+        below = (getattr(socket, name, None) for name in ("socket", "_socket", "_stream"))
+        socket = next(each for each in below if each is not None)
     socket.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, for 0 seconds
     socket.close()
 
@@ -223,6 +293,14 @@ async def test_an_end_knows_where_the_other_is_and_whether_others_listen(name):
         for link in (ends.near, ends.far):
             assert link.is_confidential
             assert link.peer_address.startswith("memory:" if name == "memory" else "127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", ROADS)
+async def test_an_encrypted_link_knows_the_key_at_the_other_end_and_no_other_does(name):
+    async with link_over(name) as ends:
+        known = (ends.near.credential, ends.far.credential)
+        assert known[1] == (NEAR_KEY.public_key if name in ENCRYPTED else None)
+        assert known[0] == (FAR_KEY.public_key if name == "tls" else None)
 
 
 @pytest.mark.parametrize("name", ROADS)

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "store": {"_core"},
     "runtime": {"call", "wire"},
     "call": {"wire", "_core"},
-    "transport": {"wire"},
+    "transport": {"wire", "_core"},
     "settings": {"wire"},
     "logs": set(),
     "tracing": {"call", "_core"},

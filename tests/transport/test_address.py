@@ -31,7 +31,10 @@ def test_the_port_that_was_bound_takes_the_place_of_the_one_asked_for():
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://localhost", "'http://localhost' should read ws://host:port, wss:// or tcp://"),
+        (
+            "http://localhost",
+            "'http://localhost' should read ws://host:port, wss://, tcp:// or tls://",
+        ),
         ("localhost:8480", "should read ws://host:port"),
         ("ws://", "'ws://' should read ws://host:port"),
         ("", "'' should read ws://host:port"),

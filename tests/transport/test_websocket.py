@@ -123,8 +123,11 @@ async def test_a_port_that_is_taken_is_said_to_be(nursery, scheme):
         ("ws://192.0.2.1:0", "cannot listen at ws://192.0.2.1:0: cannot assign requested address"),
         ("tcp://192.0.2.1:0", "cannot assign requested address"),
         ("ws://no.such.host.invalid:0", "cannot listen at ws://no.such.host.invalid:0: "),
-        ("wss://127.0.0.1:0", "this version listens at ws:// and tcp:// only"),
-        ("http://127.0.0.1:0", "should read ws://host:port, wss:// or tcp://"),
+        (
+            "wss://192.0.2.1:0",
+            "cannot listen at wss://192.0.2.1:0: cannot assign requested address",
+        ),
+        ("http://127.0.0.1:0", "should read ws://host:port, wss://, tcp:// or tls://"),
     ],
 )
 async def test_what_cannot_be_listened_at_says_why(url, words):

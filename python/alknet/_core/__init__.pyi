@@ -1,5 +1,5 @@
-__all__ = ["__version__", "aead", "envelope", "sign", "vault"]
+__all__ = ["__version__", "aead", "envelope", "sign", "tls", "vault"]
 
-from . import aead, envelope, sign, vault
+from . import aead, envelope, sign, tls, vault
 
 __version__: str

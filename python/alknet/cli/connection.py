@@ -62,11 +62,19 @@ def talks_to_a_node(
                 "(default: `identity` in its settings)",
             ),
         ] = None,
+        ca: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help="Authorities that may vouch for the node over TLS.  "
+                "(default: those of the system)",
+            ),
+        ] = None,
         debug: Debug = False,
         **arguments: Any,
     ) -> None:
         logs.configure(is_verbose=debug, level="debug" if debug else "critical")
-        target = find_target(node, config, identity_file, token_file, timeout, expect)
+        target = find_target(node, config, identity_file, token_file, timeout, expect, ca)
         trio.run(partial(command, target, **arguments))
 
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]

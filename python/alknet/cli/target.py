@@ -24,13 +24,15 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8480"
 class Target(msgspec.Struct, frozen=True):
     """A node to call, and the key or token to call it with.
 
-    `expect` is the key or fingerprint that the node must show; None believes whoever answers.
+    `expect` is the key or fingerprint that the node must show; None believes whoever answers, over
+    TLS if an authority vouches for it: one in the file `ca`, or that the system trusts.
     """
 
     url: str
     key: Ed25519Key | str
     expect: bytes | str | None
     timeout: float
+    ca: Path | None = None
 
     @asynccontextmanager
     async def open(self, *, is_pinned: bool = True) -> AsyncIterator[Client]:
@@ -41,7 +43,7 @@ class Target(msgspec.Struct, frozen=True):
         """
         expect = self.expect if is_pinned else None
         async with connect(
-            self.url, identity=self.key, expect=expect, timeout=self.timeout
+            self.url, identity=self.key, expect=expect, timeout=self.timeout, ca=self.ca
         ) as client:
             yield client
 
@@ -66,6 +68,7 @@ def find_target(
     token_file: Path | None,
     timeout: float,
     expect: str | None,
+    ca: Path | None = None,
 ) -> Target:
     """Return the target that the options, or else the settings, name.
 
@@ -91,7 +94,7 @@ def find_target(
         key = identity.read_token(token_file)
     else:
         key = identity.read_key(identity_file or _default_key(beside.parent))
-    return Target(url, key, pinned, timeout)
+    return Target(url, key, pinned, timeout, ca)
 
 
 def _default_key(directory: Path) -> Path:

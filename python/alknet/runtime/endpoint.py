@@ -22,7 +22,7 @@ from alknet.runtime.workload import Workload
 
 
 class HandlerEndpoint:
-    """One *handler* of *service*, called by *method*; its calls are part of the service's *work*."""
+    """One *handler* of *service*, called by *method*; its calls are part of its *work*."""
 
     __slots__ = (
         "handler",

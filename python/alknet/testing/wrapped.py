@@ -23,6 +23,7 @@ class WrappedLink(Link):
         self.unread = link.take_unread()
         self.is_confidential = link.is_confidential
         self.peer_address = link.peer_address
+        self.credential = link.credential
         self._why = ""
         self._waits: set[trio.CancelScope] = set()
 
@@ -39,6 +40,10 @@ class WrappedLink(Link):
         self._end("it was cut")
         if isinstance(self._link, MemoryLink | WrappedLink):
             self._link.cut()
+
+    async def send_eof(self) -> None:
+        self.check()
+        await self._link.send_eof()
 
     async def aclose(self, reason: str = "") -> None:
         self._end("it is closed")

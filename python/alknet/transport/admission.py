@@ -1,6 +1,5 @@
 """Admission: the handshake of `wire.handshake`, carried over a link by both its ends."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -9,22 +8,28 @@ import trio
 from alknet.errors import AlknetError, Disconnected, Refused, RemoteProtocolError, Unreachable
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
+from alknet.transport.gate import Verify
 from alknet.wire import handshake
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
 
 _LENGTH_BYTES: Final = 4
 
-# Answers whose key or token this is, or why it is nobody's.
-Verify = Callable[[bytes | str], Awaitable[Identity | str]]
-
 
 async def admit(
-    link: Link, *, node: str, key: Ed25519Key | None, verify: Verify, limits: Limits
+    link: Link,
+    *,
+    node: str,
+    key: Ed25519Key | None,
+    verify: Verify,
+    limits: Limits,
+    wants_certificate: bool = False,
 ) -> Identity:
     """Find out who is at the other end of *link*, before any call is read.
 
-    *verify* is asked about the proven public key, or about the token. The peer that is refused is
+    *verify* is asked about the proven public key, or about the token. What the peer has brought
+    already, as its certificate or in its first request, is judged before anything of it is read;
+    with *wants_certificate*, who has shown none over TLS is refused. The peer that is refused is
     told why.
 
     Raises:
@@ -34,16 +39,23 @@ async def admit(
         CallError: *verify* has no answer.
     """
     with trio.move_on_after(limits.handshake_seconds):
-        offered = handshake.challenge(node, key)
-        await _send(link, offered)
         try:
+            brought = await _judge_credential(link, verify, wants_certificate)
+            if brought is not None and isinstance(link.credential, str):
+                # A token has nothing to sign: who brings one in the first request is let in by it.
+                await _send(link, handshake.Accepted(brought.id, tuple(sorted(brought.scopes))))
+                return brought
+            offered = handshake.challenge(node, key)
+            await _send(link, offered)
             response = handshake.decode(await _receive(link), handshake.Response)
             if response.token is not None:
                 if not link.is_confidential:
                     raise Refused("a token may not travel over a link that can be listened to")
                 verdict = await verify(response.token)
             else:
-                verdict = await verify(handshake.prove(offered, response))
+                verdict = await _judge_key(
+                    link, handshake.prove(offered, response), verify, brought
+                )
             if isinstance(verdict, str):
                 raise Refused(verdict)
         except Disconnected:
@@ -60,6 +72,33 @@ async def admit(
         await _send(link, accepted)
         return verdict
     raise Refused(f"the peer did not prove who it is within {limits.handshake_seconds:g} s")
+
+
+async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool) -> Identity | None:
+    """Return whose the credential is that *link* brought, or None if it brought none."""
+    if wants_certificate and not isinstance(link.credential, bytes):
+        raise Refused(
+            "this node wants the certificate of everybody who calls: connect over tls:// or "
+            "wss:// with a key"
+        )
+    if link.credential is None:
+        return None
+    if isinstance(link.credential, str) and not link.is_confidential:
+        raise Refused("a token may not travel over a link that can be listened to")
+    verdict = await verify(link.credential)
+    if isinstance(verdict, str):
+        raise Refused(verdict)
+    return verdict
+
+
+async def _judge_key(
+    link: Link, proven: bytes, verify: Verify, brought: Identity | None
+) -> Identity | str:
+    if brought is None:
+        return await verify(proven)
+    if proven != link.credential:
+        return "the key that signs is not that of the certificate which was shown for this link"
+    return brought
 
 
 async def enter(

@@ -65,6 +65,10 @@ class MemoryLink(Link):
         except trio.ClosedResourceError:
             raise self._gone() from None
 
+    async def send_eof(self) -> None:
+        self._outgoing.close()
+        await trio.lowlevel.checkpoint()
+
     async def aclose(self, reason: str = "") -> None:
         self._outgoing.close()
         self._incoming.close()

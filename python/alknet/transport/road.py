@@ -5,13 +5,20 @@ from typing import Final, Protocol
 
 import trio
 
-from alknet.transport import tcp, websocket
+from alknet.transport import tcp, tls, websocket
 from alknet.transport.address import Address
+from alknet.transport.gate import OPEN, Gate
 from alknet.transport.tcp import Serve
+from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
-_ROADS: Final[dict[str, ModuleType]] = {"ws": websocket, "wss": websocket, "tcp": tcp}
+_ROADS: Final[dict[str, ModuleType]] = {
+    "ws": websocket,
+    "wss": websocket,
+    "tcp": tcp,
+    "tls": tls,
+}
 
 
 class Dial(Protocol):
@@ -34,26 +41,39 @@ async def listen(
     *,
     limits: Limits,
     links: trio.Nursery | None = None,
+    gate: Gate = OPEN,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept links at *url* until cancelled; `started` gives the URL with the port bound.
 
-    Each link is served by a task of its own, in *links* if that is given.
+    Each link is served by a task of its own, in *links* if that is given. *gate* says what TLS
+    shows, and who is turned away before there is a link.
 
     Raises:
         SettingsError: the URL means no transport, or cannot be bound.
     """
     road = _ROADS[Address.parse(url).scheme]
-    await road.listen(url, serve, limits=limits, links=links, task_status=task_status)
+    await road.listen(url, serve, limits=limits, links=links, gate=gate, task_status=task_status)
 
 
-async def dial(nursery: trio.Nursery, url: str, *, limits: Limits, format: Format = "json") -> Link:
+async def dial(
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    limits: Limits,
+    format: Format = "json",
+    trust: Trust = Trust(),  # noqa: B008 - it is frozen
+) -> Link:
     """Open a link to *url*; what it needs to run in the background runs in *nursery*.
+
+    *trust* says what is shown and believed over TLS.
 
     Raises:
         SettingsError: the URL means no transport.
         Unreachable: nobody answers there, or nobody who speaks alknet.
+        Refused: the node's certificate is not one that *trust* believes.
+        Locked: the node has no certificate to show, as while its vault is locked.
     """
     road = _ROADS[Address.parse(url).scheme]
-    link: Link = await road.dial(nursery, url, limits=limits, format=format)
+    link: Link = await road.dial(nursery, url, limits=limits, format=format, trust=trust)
     return link

@@ -13,7 +13,9 @@ from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writab
 
 from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import guarded
+from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
@@ -34,7 +36,7 @@ class TcpLink(Link):
     def __init__(self, connection: socket.socket, address: str, limits: Limits) -> None:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _watch(connection, limits.silence_seconds)
+        watch(connection, limits.silence_seconds)
         self._socket = connection
         self._reads = 0
         self._is_closed = False
@@ -82,6 +84,13 @@ class TcpLink(Link):
         except (OSError, trio.ClosedResourceError) as error:
             raise self._gone(error) from None
 
+    async def send_eof(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._gone(error) from None
+        await checkpoint()
+
     async def aclose(self, reason: str = "") -> None:
         if not self._is_closed:
             self._is_closed = True
@@ -94,7 +103,7 @@ class TcpLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {why}")
 
 
-def _watch(connection: socket.socket, seconds: float) -> None:
+def watch(connection: socket.socket, seconds: float) -> None:
     """Have the kernel see whether the far end is there: not every peer answers pings of ours."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     beat = max(round(seconds / (_PROBES + 1)), 1)
@@ -110,6 +119,7 @@ async def listen(
     *,
     limits: Limits,
     links: trio.Nursery | None = None,
+    gate: Gate = OPEN,  # noqa: ARG001
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections at *url* until cancelled, running `serve(link)` for each in its own task.
@@ -146,6 +156,7 @@ async def dial(
     *,
     limits: Limits,
     format: Format = "json",
+    trust: Trust = Trust(),  # noqa: ARG001, B008 - it is frozen
     timeout: float = 10.0,
 ) -> TcpLink:
     """Open a TCP connection to *url*. *timeout* is in seconds.

@@ -6,14 +6,19 @@ one that sends binary gets binary. With `.frames` behind either name, the messag
 of a byte stream, each with its length in front, so that a busy link puts many envelopes into one
 message; nodes of ours ask for that first. Compression is off: it costs more than it saves on small
 envelopes, and what is sealed does not compress.
+
+A client may bring a token in its first request (`Authorization: Bearer ...`, RFC 6750), over `wss`
+or on this machine: then the node answers with `auth.accepted` at once, or with HTTP 401 and the
+reason. A browser, which cannot, answers the challenge of `wire.handshake`. Pages may call from the
+origins that the node lists, and from no other (RFC 6455, section 10.2): 403.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 import h11
+import structlog
 import trio
 from trio_websocket import (
     ConnectionClosed,
@@ -25,13 +30,28 @@ from trio_websocket import (
 )
 from wsproto.utilities import ProtocolError as WsprotoError
 
-from alknet.errors import Disconnected, SettingsError, Unreachable
+from alknet.errors import (
+    AlknetError,
+    Disconnected,
+    Refused,
+    RemoteProtocolError,
+    SettingsError,
+    Unreachable,
+)
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import guarded
+from alknet.transport.tls import TlsStream, answer, ask
+from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
+log = structlog.get_logger("alknet.transport")
+
 PATH: Final = "/alknet/call"
+# What TLS names the protocol above it (RFC 7301): browsers offer nothing else for a WebSocket.
+_PROTOCOL: Final = b"http/1.1"
+_BEARER: Final = "bearer "
 _FRAMES: Final = ".frames"
 _SUBPROTOCOLS: Final[dict[str, Format]] = {
     "alknet.json.frames": "json",
@@ -55,14 +75,15 @@ class WebSocketLink(Link):
         socket: WebSocketConnection,
         address: str,
         *,
-        stream: trio.abc.AsyncResource,
-        is_encrypted: bool,
+        stream: "_Stream",
+        credential: bytes | str | None = None,
     ) -> None:
         self._socket = socket
         self._stream = stream
         self._sends_text = False
         self.peer_address = address
-        self.is_confidential = is_encrypted or is_loopback(address)
+        self.is_confidential = isinstance(stream, TlsStream) or is_loopback(address)
+        self.credential = credential
         agreed = socket.subprotocol or ""
         self.format: Format = _SUBPROTOCOLS.get(agreed, "json")
         self.framed = agreed.endswith(_FRAMES)
@@ -121,6 +142,7 @@ async def listen(
     *,
     limits: Limits,
     links: trio.Nursery | None = None,
+    gate: Gate = OPEN,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept WebSockets at *url* until cancelled, running `serve(link)` for each in its own task.
@@ -133,10 +155,6 @@ async def listen(
         SettingsError: the address cannot be bound; the message says why.
     """
     address = Address.parse(url)
-    if address.scheme == "wss":
-        raise SettingsError(
-            f"cannot listen at {url}: this version listens at ws:// and tcp:// only"
-        )
     try:
         listeners = await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:
@@ -145,7 +163,14 @@ async def listen(
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
         async with guarded(name), trio.open_nursery() as nursery:
-            await _accept(nursery, stream, name, serve, limits)
+            with trio.fail_after(limits.handshake_seconds):
+                link = await _accept(nursery, stream, address, name, gate, limits)
+            if link is not None:
+                try:
+                    await serve(link)
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await link.aclose()
             nursery.cancel_scope.cancel()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
@@ -153,27 +178,62 @@ async def listen(
 
 
 async def _accept(
-    nursery: trio.Nursery, stream: trio.SocketStream, address: str, serve: Serve, limits: Limits
-) -> None:
-    with trio.fail_after(limits.handshake_seconds):
-        request = await wrap_server_stream(
-            nursery,
-            stream,
-            message_queue_size=_QUEUED_MESSAGES,
-            max_message_size=limits.frame_bytes,
-            receive_buffer_size=_READ_BYTES,
-        )
-    if urlsplit(request.path).path != PATH:
-        await request.reject(404, body=f"alknet answers at {PATH}\n".encode())
-        return
+    nursery: trio.Nursery,
+    accepted: trio.SocketStream,
+    address: Address,
+    name: str,
+    gate: Gate,
+    limits: Limits,
+) -> WebSocketLink | None:
+    """Return the link that *accepted* becomes; None if what is asked there is refused."""
+    stream: _Stream = accepted
+    if address.scheme == "wss":
+        stream = await answer(accepted, gate, _PROTOCOL, limits)
+    request = await wrap_server_stream(
+        nursery,
+        cast("trio.SocketStream", stream),
+        message_queue_size=_QUEUED_MESSAGES,
+        max_message_size=limits.frame_bytes,
+        receive_buffer_size=_READ_BYTES,
+    )
+    headers = {name.lower(): value.decode("latin-1") for name, value in request.headers}
+    token = _token_in(headers.get(b"authorization", ""))
+    refusal = await _refusal(request.path, headers.get(b"origin"), token, gate)
+    if refusal is not None:
+        status, reason, fields = refusal
+        log.info("upgrade refused", remote=name, status=status, reason=reason)
+        await request.reject(status, extra_headers=fields, body=f"{reason}\n".encode())
+        return None
     chosen = next((name for name in request.proposed_subprotocols if name in _SUBPROTOCOLS), None)
     socket = await request.accept(subprotocol=chosen)
-    link = WebSocketLink(socket, address, stream=stream, is_encrypted=False)
+    credential = stream.peer_key if isinstance(stream, TlsStream) else None
+    return WebSocketLink(socket, name, stream=stream, credential=token or credential)
+
+
+def _token_in(authorization: str) -> str | None:
+    is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
+    return authorization[len(_BEARER) :].strip() if is_bearer else None
+
+
+_Fields = list[tuple[bytes, bytes]]
+
+
+async def _refusal(
+    path: str, origin: str | None, token: str | None, gate: Gate
+) -> tuple[int, str, _Fields] | None:
+    """Return why the first request is refused: the status of HTTP, a sentence, and fields."""
+    if urlsplit(path).path != PATH:
+        return 404, f"alknet answers at {PATH}", []
     try:
-        await serve(link)
-    finally:
-        with trio.CancelScope(shield=True):
-            await link.aclose()
+        gate.check_origin(origin)
+    except Refused as error:
+        return 403, str(error), []
+    try:
+        if token is not None:
+            await gate.check_token(token)
+    except AlknetError as error:
+        return 401, str(error), [(b"WWW-Authenticate", b"Bearer")]
+    return None
 
 
 async def dial(
@@ -182,6 +242,7 @@ async def dial(
     *,
     limits: Limits,
     format: Format = "json",
+    trust: Trust = Trust(),  # noqa: B008 - it is frozen
     timeout: float = 10.0,
 ) -> WebSocketLink:
     """Open a WebSocket to *url*; its reader runs in *nursery* until the link is closed.
@@ -190,6 +251,8 @@ async def dial(
 
     Raises:
         Unreachable: nobody answers there, or nobody who speaks alknet.
+        Refused: the node's certificate is not one that *trust* believes.
+        Locked: the node has no certificate to show, as while its vault is locked.
     """
     address = Address.parse(url)
     host = f"{bracket(address.host)}:{address.port}"
@@ -198,12 +261,12 @@ async def dial(
     socket: WebSocketConnection | None = None
     try:
         with trio.fail_after(timeout):
-            stream = await _open_stream(address)
+            stream = await _open_stream(address, trust, limits)
             reader = _Reader(nursery)
             with reader.opening:
                 socket = await wrap_client_stream(
                     cast("trio.Nursery", reader),
-                    stream,
+                    cast("trio.SocketStream", stream),
                     host,
                     address.path or PATH,
                     subprotocols=subprotocols,
@@ -220,7 +283,8 @@ async def dial(
         if why is None:
             raise
         raise Unreachable(why) from None
-    return WebSocketLink(socket, host, stream=stream, is_encrypted=address.scheme == "wss")
+    assert stream is not None
+    return WebSocketLink(socket, host, stream=stream)
 
 
 class _Reader:
@@ -247,23 +311,13 @@ class _Reader:
             self.opening.cancel()
 
 
-_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+_Stream = trio.SocketStream | TlsStream
 
 
-async def _open_stream(address: Address) -> _Stream:
-    if address.scheme != "wss":
-        return await trio.open_tcp_stream(address.host, address.port)
-    stream = await trio.open_ssl_over_tcp_stream(
-        address.host,
-        address.port,
-        ssl_context=ssl.create_default_context(),
-        https_compatible=True,
-    )
-    try:
-        await stream.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
+async def _open_stream(address: Address, trust: Trust, limits: Limits) -> _Stream:
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    if address.scheme == "wss":
+        return await ask(stream, address.host, trust, _PROTOCOL, limits)
     return stream
 
 
@@ -276,6 +330,8 @@ def _why_not(error: BaseException, url: str, timeout: float) -> str | None:
             return f"{url} answers with HTTP {error.status_code}, not alknet"
         case HandshakeError() | ConnectionClosed() | h11.ProtocolError() | WsprotoError():
             return f"{url} does not answer as a WebSocket does"
+        case RemoteProtocolError():
+            return f"{url} does not speak TLS as alknet does: {error}"
         case OSError() | trio.BrokenResourceError():
             return f"cannot reach {url}: {in_words(error)}"
         case _:

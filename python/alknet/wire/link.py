@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
+from alknet.errors import LocalProtocolError
+
 Format = Literal["json", "msgpack"]
 
 
@@ -13,7 +15,9 @@ class Link(ABC):
     keep message boundaries themselves and carry one envelope a message. `format` is how envelopes
     are written, as was agreed when the link was opened. `is_confidential` says that
     nobody can listen: the link is encrypted or never leaves the machine. `answers_pings` says that
-    the peer has agreed to answer `link.ping`. One task may send and one receive at the same time.
+    the peer has agreed to answer `link.ping`. `credential` is what the peer has brought before the
+    first envelope: the public key that its certificate proves it to hold, or a token. One task may
+    send and one receive at the same time.
     """
 
     framed: bool = False
@@ -21,6 +25,7 @@ class Link(ABC):
     is_confidential: bool
     answers_pings: bool = False
     peer_address: str
+    credential: bytes | str | None = None
     unread: bytes = b""
 
     def take_unread(self) -> bytes:
@@ -68,6 +73,15 @@ class Link(ABC):
             Disconnected: the link is gone.
         """
         return
+
+    async def send_eof(self) -> None:
+        """Say that nothing will follow; the peer sees the end, and may still be received from.
+
+        Raises:
+            LocalProtocolError: the transport has no half-close, as a WebSocket has none.
+            Disconnected: the link is gone.
+        """
+        raise LocalProtocolError(f"a link by {type(self).__name__} closes both ways or not at all")
 
     @abstractmethod
     async def aclose(self, reason: str = "") -> None:

@@ -10,4 +10,5 @@ pub mod random;
 mod scratch;
 pub mod secret;
 pub mod sign;
+pub mod tls;
 pub mod vault;

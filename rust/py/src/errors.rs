@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alknet_core::envelope::{Malformed, Refused};
 use alknet_core::frame::BadFrame;
+use alknet_core::tls::Fault;
 use alknet_core::vault::Error;
 use alknet_core::vault::mnemonic::BadMnemonic;
 use pyo3::call::PyCallArgs;
@@ -87,14 +88,30 @@ pub(crate) fn refused(py: Python<'_>, refusal: &Refused) -> PyErr {
 /// Nothing in the core panics on purpose. Should it ever, the caller gets an `Internal` that an
 /// `except Exception` catches, and not PyO3's `PanicException`, which flies past it.
 pub(crate) fn run<T, E: Into<Error>>(work: impl FnOnce() -> Result<T, E>) -> PyResult<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(vault),
-        Err(_) => Err(raise(
-            "Internal",
-            "the vault stopped half way; stderr says where",
-            None,
-        )),
-    }
+    contained("the vault", work).and_then(|result| result.map_err(vault))
+}
+
+/// Do the *work* of a TLS session, and translate why there is none; a panic is `Internal` too.
+pub(crate) fn run_tls<T>(work: impl FnOnce() -> Result<T, Fault>) -> PyResult<T> {
+    contained("TLS", work).and_then(|result| result.map_err(|fault| tls(&fault)))
+}
+
+fn contained<T>(what: &str, work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        let message = format!("{what} stopped half way; stderr says where");
+        raise("Internal", &message, None)
+    })
+}
+
+#[cold]
+fn tls(fault: &Fault) -> PyErr {
+    let class = match fault {
+        Fault::Given(_) => "SettingsError",
+        Fault::Untrusted(_) => "Refused",
+        Fault::NoCertificate => "Locked",
+        Fault::Broken(_) => "RemoteProtocolError",
+    };
+    Python::attach(|py| build(py, class, (fault.to_string(),)))
 }
 
 /// Say of *error* that it befell item *index* of a batch, in its `details`.

@@ -17,6 +17,7 @@ mod errors;
 mod honker;
 mod register;
 mod sign;
+mod tls;
 mod vault;
 
 use pyo3::prelude::*;
@@ -28,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     aead::init(module)?;
     envelope::init(module)?;
     sign::init(module)?;
+    tls::init(module)?;
     vault::init(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }
