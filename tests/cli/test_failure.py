@@ -34,7 +34,11 @@ CODES = {
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_each_error_has_its_exit_code(kind, capsys):
-    error = kind(70_000, 65_536) if kind is errors.FrameTooLarge else kind("so it is")
+    given = {
+        errors.FrameTooLarge: (70_000, 65_536),
+        errors.UnknownCode: (errors.CallError("so it is", code="ODD"),),
+    }
+    error = kind(*given.get(kind, ("so it is",)))
 
     code = report(error)
 
