@@ -56,6 +56,12 @@ class LocalClient(Client):
         # Rules and identity are fixed, so a request type that was let in once stays let in.
         self._admitted: dict[type[AnyRequest], Entry] = {}
 
+    def with_token(self, token: str) -> Client:
+        raise Unauthenticated(
+            "a call within the process takes no token: its caller is whoever made the client; "
+            "auth/verify-token says whose it is"
+        )
+
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:
