@@ -6,7 +6,7 @@ from alknet.call.client import HERE, Client
 from alknet.call.context import Context
 from alknet.call.peers import Peers
 from alknet.call.registry import Registry
-from alknet.call.resource import ListedResources, Ownership
+from alknet.call.resource import Ownerships
 from alknet.errors import InvalidInput
 from alknet.identity import Identity
 
@@ -16,7 +16,8 @@ class Home(ABC):
 
     `name` is what this node is called in paths, beside `head`, and `itself` the identity that it
     calls with on its own behalf: it may do what it likes with itself. `ownership` answers who may
-    do what with which resource. A node that `is_stopping` passes no more calls on.
+    do what with which resource; a service that knows of some adds itself there. A node that
+    `is_stopping` passes no more calls on.
     """
 
     def __init__(self, registry: Registry, name: str = HERE) -> None:
@@ -24,7 +25,7 @@ class Home(ABC):
         self.name = name
         self.itself = Identity(name, frozenset({"*"}))
         self.peers = Peers()
-        self.ownership: Ownership = ListedResources()
+        self.ownership = Ownerships()
         self.is_stopping = False
 
     def is_here(self, node: str) -> bool:

@@ -30,7 +30,7 @@ from alknet.call.operation import OperationSpec
 from alknet.call.schema import SchemaType
 from alknet.errors import declare as declare_code
 from alknet.protocol.error import error_spec
-from alknet.protocol.request import check_name
+from alknet.protocol.request import check_name, check_resource_type
 from alknet.runtime.manner import Manner, Used, names_of
 
 _TAKING_ITEMS: Final = frozenset({"upload", "duplex"})
@@ -93,6 +93,8 @@ def _checked(spec: OperationSpec) -> OperationSpec:
             f"{spec.name}: `resource_id` {spec.resource_id!r} is no JSON Pointer: write '/' and "
             f"the name of the field"
         )
+    if rule.resource_type is not None:
+        check_resource_type(spec.name, rule.resource_type)
     for error in spec.errors:
         SchemaType(error.schema, f"schema of {error.code} of {spec.name}")
         declare_code(error_spec(error).code)
