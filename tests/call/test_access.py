@@ -47,18 +47,21 @@ def oracle(spec, identity, *, from_outside, is_private, resource):
     if identity is None:
         return Unauthenticated
 
-    def holds(scope):
+    def names(words, scope):
         return any(
-            granted == scope or (granted[-1:] == "*" and scope[: len(granted) - 1] == granted[:-1])
-            for granted in identity.scopes
+            word == scope or (word[-1:] == "*" and scope[: len(word) - 1] == word[:-1])
+            for word in words
         )
+
+    def holds(scope):
+        return names(identity.scopes, scope) and not names(identity.denied, scope)
 
     allowed = (
         all(map(holds, rule.all_of))
         and (not rule.any_of or any(map(holds, rule.any_of)))
         and (
             rule.resource_type is None
-            or "*" in identity.scopes
+            or ("*" in identity.scopes and not identity.denied)
             or (
                 resource is not None
                 and rule.resource_action
