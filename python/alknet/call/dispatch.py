@@ -18,6 +18,7 @@ from alknet.call import trace
 from alknet.call.access import overheard, refusal, unknown
 from alknet.call.client import Client
 from alknet.call.context import Context
+from alknet.call.continuing import ContinuingClient
 from alknet.call.home import Home
 from alknet.call.inbound import RemoteInvocation, RemoteStreamInvocation
 from alknet.call.invocation import Entry
@@ -54,7 +55,10 @@ class Dispatcher(Home):
         return LocalClient(self, identity)
 
     def environment(self, context: Context) -> Client:
-        return LocalClient(self, context.identity, parent=context, uses=context.uses)
+        return LocalClient(self, context.identity, parent=context, uses=context.declared.uses)
+
+    def continuing(self, context: Context) -> Client:
+        return ContinuingClient(self.environment(context), self.continuations, context)
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Answer the operations called *names* no more, whoever has been let in to them."""

@@ -248,17 +248,17 @@ class LocalClient(Client):
 
     def context(self, entry: Entry, span: Span | None = None) -> Context:
         """Return the context of a call of *entry* by this client."""
-        parent, uses = self._parent, entry.endpoint.uses
+        parent, declared = self._parent, entry.endpoint.declared
         traceparent = None if span is None else span.traceparent
         if parent is None:
             return Context(
-                self._home, entry.spec, self._identity, uses=uses, traceparent=traceparent
+                self._home, entry.spec, self._identity, declared=declared, traceparent=traceparent
             )
         return Context(
             self._home,
             entry.spec,
             self._identity,
-            uses=uses,
+            declared=declared,
             parent_id=parent.request_id,
             deadline=parent.deadline,
             traceparent=traceparent,
