@@ -193,8 +193,11 @@ async def test_one_that_is_given_up_before_its_turn_never_begins(bank, client):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.call, Move())
         await bank.has_begun()
-        with trio.move_on_after(0.01):
-            await client.call(Move())
+        async with trio.open_nursery() as impatient:
+            impatient.start_soon(client.call, Move())
+            await wait_all_tasks_blocked()
+            impatient.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
         bank.go.set()
     await wait_all_tasks_blocked()
     assert bank.begun == 1
@@ -306,8 +309,10 @@ async def test_how_many_calls_may_outlive_their_callers_is_bounded():
     async with trio.open_nursery() as nursery:
         await nursery.start(continuations.run)
         for _ in range(2):
-            with trio.move_on_after(0.001):
-                await continuations.call(forever, "a/b", Parent())
+            async with trio.open_nursery() as impatient:
+                impatient.start_soon(continuations.call, forever, "a/b", Parent())
+                await wait_all_tasks_blocked()
+                impatient.cancel_scope.cancel()
         assert len(continuations) == 2
         with pytest.raises(Unavailable, match="the most that there may be"):
             await continuations.call(forever, "a/b", Parent())
