@@ -28,6 +28,7 @@ async def running(*services, name="head"):
     for actor in supervisor.actors:
         dispatcher.registry.add(actor.entries())
     async with trio.open_nursery() as nursery:
+        await nursery.start(dispatcher.continuations.run)
         await nursery.start(supervisor.run)
         yield dispatcher
         nursery.cancel_scope.cancel()

@@ -1,13 +1,16 @@
 """connect(): a client's end of a link, and, for a worker, the services it offers over it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from alknet.call.client import Client
+from alknet.call.continuations import Continuations
+from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
 from alknet.dialer import Dialer
@@ -39,6 +42,7 @@ async def connect(
     limits: Limits = DEFAULT_LIMITS,
     reconnect: bool = False,
     ca: Path | str | None = None,
+    capabilities: Mapping[str, Any] = NONE,
     strict: bool = False,
     dial: road.Dial | None = None,
 ) -> AsyncIterator[Client]:
@@ -48,9 +52,10 @@ async def connect(
     node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
     *url* is believed. *services* are offered to the node: they run here, and can be called through
     it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
-    seconds, bounds every call that brings none. *strict* fails a call to our services whose answer
-    is not what the operation promises, as `strict` under [node] does. *dial* opens the link, in
-    place of the transport that *url* names: a road of your own.
+    seconds, bounds every call that brings none. *capabilities* are what our services may be lent,
+    as with `open_node`. *strict* fails a call to our services whose answer is not what the
+    operation promises, as `strict` under [node] does. *dial* opens the link, in place of the
+    transport that *url* names: a road of your own.
 
     Over `tls://` and `wss://` the node's certificate must be of the key *expect*, or be vouched for
     by an authority in the PEM file *ca*; without that file, by one that the operating system
@@ -74,6 +79,7 @@ async def connect(
     registry = Registry()
     for actor in supervisor.actors:
         registry.add(actor.entries())
+    continuations = Continuations()
     dialer = Dialer(
         url,
         identity,
@@ -81,11 +87,14 @@ async def connect(
         expect=expect,
         registry=registry,
         grant=grant,
+        capabilities=capabilities,
+        continuations=continuations,
         format=format,
         limits=limits,
     )
     async with open_background() as nursery:
         try:
+            await nursery.start(continuations.run)
             await nursery.start(supervisor.run)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
@@ -99,6 +108,7 @@ async def connect(
                 await supervisor.stop(_DRAIN_SECONDS)
                 session = client.session
                 with trio.move_on_after(_DRAIN_SECONDS):
+                    await continuations.drain()
                     await session.flushed()
                 session.cancel("the client is done")
                 await session.closed()

@@ -1,11 +1,13 @@
 """Dialer: opens the link of `connect`, and opens it again when it is lost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 import trio
 
 from alknet.call.backoff import LONGEST_PAUSE, backoff
+from alknet.call.continuations import Continuations
 from alknet.call.dispatch import Dispatcher
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
@@ -34,6 +36,8 @@ class Dialer:
         expect: bytes | str | None,
         registry: Registry,
         grant: Iterable[str],
+        capabilities: Mapping[str, Any],
+        continuations: Continuations,
         format: Format,
         limits: Limits,
     ) -> None:
@@ -43,6 +47,8 @@ class Dialer:
         self._expect = expect
         self._registry = registry
         self._grant = frozenset({*grant, "identity:forward"})
+        self._capabilities = capabilities
+        self._continuations = continuations
         self._format: Format = format
         self._limits = limits
 
@@ -114,7 +120,14 @@ class Dialer:
             nursery.cancel_scope.cancel()
 
     def _dispatcher(self, name: str) -> Dispatcher | None:
-        return Dispatcher(self._registry, name) if len(self._registry) else None
+        if not len(self._registry):
+            return None
+        return Dispatcher(
+            self._registry,
+            name,
+            capabilities=self._capabilities,
+            continuations=self._continuations,
+        )
 
     async def _register(self, session: Session) -> None:
         offered = tuple(

@@ -43,9 +43,9 @@ class Identity(msgspec.Struct, frozen=True):
         """Return *other*, able to do only what both may: neither can lend the other a right.
 
         What either is denied is denied. The resources are those that both list, each with the
-        actions that both allow; who is
-        granted `*` owns every resource, and so takes none of the other's away. Who belongs to one
-        tenant can lend itself to no other: what comes out then may do nothing.
+        actions that both allow; who is granted `*` owns every resource, and so takes none of the
+        other's away. Who belongs to one tenant can lend itself to no other: what comes out then may
+        do nothing.
         """
         if self.tenant not in ("", other.tenant):
             return Identity(other.id, tenant=other.tenant)

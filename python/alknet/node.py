@@ -12,6 +12,7 @@ import trio
 from alknet import settings as stack
 from alknet.call.client import Client
 from alknet.call.dispatch import Dispatcher
+from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.session import Session
 from alknet.errors import AlknetError, SettingsError, Unreachable, first_of
@@ -47,10 +48,16 @@ class Node:
     `client` calls its services and its peers; `url` is the first it listens at, "" if none.
     """
 
-    def __init__(self, settings: Settings, vault: Vault, services: Iterable[Service]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        services: Iterable[Service],
+        capabilities: Mapping[str, Any] = NONE,
+    ) -> None:
         self.settings = settings
         self.vault = vault
-        self.dispatcher = Dispatcher(Registry(), settings.node.name)
+        self.dispatcher = Dispatcher(Registry(), settings.node.name, capabilities=capabilities)
         self.urls: list[str] = []
         self._sessions: set[Session] = set()
         self._links: trio.Nursery | None = None
@@ -162,6 +169,7 @@ class Node:
     async def _work(self, *, task_status: trio.TaskStatus[None]) -> None:
         with self._working:
             async with trio.open_nursery() as nursery:
+                await nursery.start(self.dispatcher.continuations.run)
                 await nursery.start(self._supervisor.run)
                 self._links = nursery
                 await nursery.start(self._listen, nursery)
@@ -244,6 +252,7 @@ class Node:
         with self._draining:
             for session in list(self._sessions):
                 await session.answered()
+            await self.dispatcher.continuations.drain()
         with trio.move_on_after(_CLOSING_SECONDS):
             for session in list(self._sessions):
                 await session.flushed()
@@ -260,12 +269,15 @@ async def open_node(
     *,
     keyring: Keyring | None = None,
     services: Iterable[Service] = (),
+    capabilities: Mapping[str, Any] = NONE,
 ) -> AsyncIterator[Node]:
     """Start a node and yield it; stop it when the block is left.
 
     *settings* is a stack.toml or its path; without it every service runs with its defaults and
     nothing is listened at. With *keyring* the vault is unlocked from the start, and is locked when
-    the node stops. *services* are run beside those that *settings* turn on.
+    the node stops. *services* are run beside those that *settings* turn on. *capabilities* are what
+    handlers may be lent to act with, by the names that they declare with `needs=`: credentials of
+    other systems, and clients of them.
 
     Leaving the block, or cancelling it, first lets calls in flight finish for `drain` seconds.
 
@@ -281,7 +293,7 @@ async def open_node(
         raise SettingsError("a node that listens needs the table [auth], to know whom to let in")
     vault = Vault(keyring, expect=settings.node.identity)
     try:
-        node = Node(settings, vault, services)
+        node = Node(settings, vault, services, capabilities)
         async with open_background() as nursery:
             try:
                 await nursery.start(node.run)

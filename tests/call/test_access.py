@@ -1,11 +1,12 @@
 """The access check: one function, compared with an oracle that spells the rules out."""
 
+import msgspec
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alknet import Request, Service, handler, operation
+from alknet import Operation, Operations, Request, Service, handler, operation
 from alknet.call.access import refusal, unknown
 from alknet.call.operation import OperationSpec
 from alknet.errors import Forbidden, NotFound, Unauthenticated
@@ -13,6 +14,7 @@ from alknet.identity import AccessRule, Identity
 from alknet.protocol.auth import CheckAccess
 from alknet.protocol.directory import ListOperations, Schema
 from alknet.services.directory import DirectoryService
+from alknet.testing import node as run
 
 from ..linked import linked, running
 from ..test_identity import IDENTITIES, WORDS
@@ -45,18 +47,21 @@ def oracle(spec, identity, *, from_outside, is_private, resource):
     if identity is None:
         return Unauthenticated
 
-    def holds(scope):
+    def names(words, scope):
         return any(
-            granted == scope or (granted[-1:] == "*" and scope[: len(granted) - 1] == granted[:-1])
-            for granted in identity.scopes
+            word == scope or (word[-1:] == "*" and scope[: len(word) - 1] == word[:-1])
+            for word in words
         )
+
+    def holds(scope):
+        return names(identity.scopes, scope) and not names(identity.denied, scope)
 
     allowed = (
         all(map(holds, rule.all_of))
         and (not rule.any_of or any(map(holds, rule.any_of)))
         and (
             rule.resource_type is None
-            or "*" in identity.scopes
+            or ("*" in identity.scopes and not identity.denied)
             or (
                 resource is not None
                 and rule.resource_action
@@ -237,6 +242,90 @@ def test_an_operation_is_listed_if_and_only_if_it_could_be_called(identity, is_p
 
                     assert listed == callable_
                     assert described == callable_
+
+    trio.run(main)
+
+
+@st.composite
+def _offers(draw):
+    """Operations with any rule, each with a name of its own."""
+    specs = draw(st.lists(SPECS, min_size=1, max_size=5))
+    return [
+        msgspec.structs.replace(
+            spec,
+            name=f"made/{number}",
+            kind=draw(st.sampled_from(["query", "subscription"])),
+            resource_id=None if spec.access.resource_type is None else "/disk",
+        )
+        for number, spec in enumerate(specs)
+    ]
+
+
+class Makers:
+    """Who made a disk may do anything with it."""
+
+    def __init__(self, makers):
+        self.makers = makers
+
+    def owns(self, identity, kind, resource, action):
+        return self.makers.get(resource) == identity.id
+
+    def owns_any(self, identity, kind, action):
+        return identity.id in self.makers.values()
+
+
+async def answer_once(input):
+    yield "item"
+
+
+def made(spec):
+    streams = spec.kind == "subscription"
+    return Operation(spec, answer_once if streams else lambda input: "answer")
+
+
+async def invoke(client, spec, **input):
+    if spec.kind == "query":
+        await client.invoke(f"/{spec.name}", input)
+        return
+    async with client.invoke_stream(f"/{spec.name}", input) as items:
+        await anext(items)
+
+
+@settings(deadline=None)  # the first node of a process takes its time
+@given(
+    _offers(),
+    st.none() | IDENTITIES,
+    st.booleans(),
+    st.dictionaries(st.sampled_from(["1", "2"]), st.sampled_from(["ann", "bob"])),
+)
+def test_any_operation_is_listed_described_and_affirmed_if_and_only_if_it_could_be_called(
+    specs, identity, is_private, makers
+):
+    """Whatever its rule and whoever asks: near, far, and asked about by somebody else."""
+
+    async def main():
+        async with run([Operations("made", map(made, specs))]) as node:
+            home = node.dispatcher
+            home.ownership.provide("disk", Makers(makers))
+            async with linked(home, identity=identity, is_confidential=is_private) as link:
+                for client in (link.client, home.client(identity)):
+                    listed = {
+                        each.name for each in (await client.call(ListOperations())).operations
+                    }
+                    for spec in specs:
+                        could = [
+                            await allowed(invoke(client, spec, disk=disk)) for disk in ("1", "2")
+                        ]
+                        assert (spec.name in listed) == any(could)
+                        assert await allowed(client.call(Schema(spec.name))) == any(could)
+                        if identity is None or client is not link.client or not is_private:
+                            continue
+                        question = CheckAccess(identity, spec.name)
+                        assert (await node.client.call(question)).allowed == any(could)
+                        for disk, may in zip(("1", "2"), could, strict=True):
+                            about = msgspec.structs.replace(question, resource=disk)
+                            decision = await node.client.call(about)
+                            assert (decision.allowed, decision.why is None) == (may, may)
 
     trio.run(main)
 

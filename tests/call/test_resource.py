@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from alknet.call.resource import ListedResources, resource_of
+from alknet.call.resource import ListedResources, Ownerships, resource_of
 from alknet.errors import InvalidInput
 from alknet.identity import Identity
 
@@ -72,3 +72,40 @@ def test_any_resource_of_the_kind_will_do_where_any_is_asked_for():
     assert not listed.owns_any(ann, "disk", "write")
     assert not listed.owns_any(ann, "diskette", "read")
     assert not listed.owns_any(ann, "dis", "read")
+
+
+class Made:
+    """Who made a resource may do anything with it."""
+
+    def __init__(self, **makers):
+        self.makers = makers
+
+    def owns(self, identity, kind, resource, action):
+        return self.makers.get(resource) == identity.id
+
+    def owns_any(self, identity, kind, action):
+        return identity.id in self.makers.values()
+
+
+def test_a_provider_knows_of_its_kind_beside_what_an_identity_lists():
+    everything = Ownerships()
+    everything.provide("box", Made(b1="ann"))
+    ann = Identity("ann", resources={"box:b2": frozenset({"open"}), "disk:1": frozenset({"read"})})
+
+    assert everything.owns(ann, "box", "b1", "open")
+    assert everything.owns(ann, "box", "b2", "open")
+    assert everything.owns(ann, "disk", "1", "read")
+    assert not everything.owns(ann, "box", "b2", "shut")
+    assert not everything.owns(ann, "disk", "b1", "read"), "of another kind it knows nothing"
+    assert everything.owns_any(ann, "box", "shut")
+    assert not everything.owns_any(Identity("bob"), "box", "shut")
+
+
+def test_one_provider_is_asked_about_a_kind():
+    everything, made = Ownerships(), Made(b1="ann")
+    everything.provide("box", made)
+    everything.provide("box", made)
+    with pytest.raises(ValueError, match="by another service already"):
+        everything.provide("box", Made())
+    everything.withdraw("box")
+    assert not everything.owns(Identity("ann"), "box", "b1", "open")

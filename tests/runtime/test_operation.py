@@ -376,6 +376,11 @@ def test_a_handler_that_cannot_answer_is_refused_before_anybody_asks(kind, funct
             ValueError,
             "is no JSON Pointer",
         ),
+        (
+            {"access": AccessRule(resource_type="a:b"), "resource_id": "/a"},
+            TypeError,
+            "is a word without ':'",
+        ),
         ({"errors": (ErrorSpec("lower"),)}, ValueError, "is no code of an error"),
         ({"errors": (ErrorSpec("X", schema={"type": "text"}),)}, ValueError, "the schema of X of"),
     ],

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 import pytest
 
 from alknet import Context, Duplex, Request, Service, Subscription, Upload, handler, operation
+from alknet.call.declared import Declared
 from alknet.runtime.service import Handler
 
 
@@ -58,7 +59,7 @@ def test_a_signature_says_everything():
         function=price,
         request_type=Price,
         concurrent=True,
-        uses=frozenset({"shop/watch", "other/thing"}),
+        declared=Declared(uses=frozenset({"shop/watch", "other/thing"})),
         is_async=True,
         is_stream=False,
         takes_items=False,

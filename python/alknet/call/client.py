@@ -31,6 +31,19 @@ class Client(ABC):
     """Asks operations of a node and of the peers connected to it."""
 
     @abstractmethod
+    def with_token(self, token: str) -> "Client":
+        """Return a client that calls as the owner of *token*, over the same link.
+
+        The node verifies the token with every call; one that it does not know, or cannot verify, is
+        refused with Unauthenticated, and nothing is done in this client's own name instead. A
+        signed token is good for one call.
+
+        Raises:
+            Unauthenticated: this client calls within the process, where nobody looks at tokens.
+            Forbidden: others could listen to the link.
+        """
+
+    @abstractmethod
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Protocol
 
+from alknet.call.capabilities import Capabilities
 from alknet.call.client import Client
+from alknet.call.declared import NOTHING, AbortPolicy, Declared
 from alknet.call.operation import OperationSpec
 from alknet.call.session import Session
 from alknet.call.trace import TraceParent, trace_id
@@ -15,34 +17,41 @@ _serial = count(1)
 
 
 class Composer(Protocol):
-    """Gives a handler the client for the operations that it composes."""
+    """Gives a handler the client for the operations that it composes, and what it acts with."""
+
+    capabilities: Mapping[str, Any]
 
     def environment(self, context: "Context", /) -> Client:
         """Return the client for the handler of *context*."""
+        ...
+
+    def continuing(self, context: "Context", /) -> Client:
+        """Return the client for calls that go on when that of *context* is given up."""
         ...
 
 
 class Context:
     """One call's surroundings; made by the node that is called, never read from the wire.
 
-    `spec` is the operation that is called, and `uses` what its handler has declared that it calls
-    itself. `identity` is who calls, None for nobody in particular; `session` is the link it came
-    by, None for a call from this process. `deadline` is in Trio's clock. `metadata` is what the
-    caller sent along, which proves nothing. `traceparent` is where the call stands in a trace, for
-    what is asked of others than alknet; what `env` asks belongs to the trace by itself.
+    `spec` is the operation that is called, and `declared` what its handler has said of itself: what
+    it calls, what it acts with, and what becomes of it when the call is given up. `identity` is who
+    calls, None for nobody in particular; `session` is the link it came by, None for a call from
+    this process. `deadline` is in Trio's clock. `metadata` is what the caller sent along, which
+    proves nothing. `traceparent` is where the call stands in a trace, for what is asked of others
+    than alknet; what `env` asks belongs to the trace by itself.
     """
 
     __slots__ = (
         "_composer",
         "_request_id",
         "deadline",
+        "declared",
         "identity",
         "metadata",
         "parent_id",
         "session",
         "spec",
         "traceparent",
-        "uses",
     )
 
     def __init__(
@@ -51,7 +60,7 @@ class Context:
         spec: OperationSpec,
         identity: Identity | None,
         *,
-        uses: frozenset[str] = frozenset(),
+        declared: Declared = NOTHING,
         request_id: str | None = None,
         parent_id: str | None = None,
         deadline: float = math.inf,
@@ -62,7 +71,7 @@ class Context:
         self._composer = composer
         self._request_id = request_id
         self.spec = spec
-        self.uses = uses
+        self.declared = declared
         self.identity = identity
         self.parent_id = parent_id
         self.deadline = deadline
@@ -76,6 +85,16 @@ class Context:
         if self._request_id is None:
             self._request_id = f"local-{next(_serial)}"
         return self._request_id
+
+    @property
+    def abort_policy(self) -> AbortPolicy:
+        """What becomes of this handler when its call is given up."""
+        return self.declared.on_abort
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the node lends this handler to act with: what the handler declared with `needs=`."""
+        return Capabilities(self._composer.capabilities, self.declared.needs, self.spec.name)
 
     def facts(self) -> dict[str, Any]:
         """Return what every line of the log says about this call: who and where, never what."""
@@ -93,6 +112,16 @@ class Context:
         """A client for the calls that this handler is composed of.
 
         It may call what the handler declared with `uses=`, on behalf of the caller and without
-        asking the caller for more scopes, and nothing else. Its calls inherit the deadline.
+        asking the caller for more scopes, and nothing else. Its calls inherit the deadline and the
+        trace, have metadata of their own, and are given up with the handler.
         """
         return self._composer.environment(self)
+
+    @property
+    def continuing(self) -> Client:
+        """As `env`, for calls that, once begun, go on when this one is given up.
+
+        They end by this call's deadline, or when the node has stopped; what comes of those whose
+        handler is gone stands in the log. A stream ends with its reader all the same.
+        """
+        return self._composer.continuing(self)

@@ -7,6 +7,7 @@ caller, read the input, hand the call to whoever answers. A handler that may run
 import math
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from alknet.call import trace
 from alknet.call.access import overheard, refusal, unknown
 from alknet.call.client import Client
 from alknet.call.context import Context
+from alknet.call.continuing import ContinuingClient
 from alknet.call.home import Home
 from alknet.call.inbound import RemoteInvocation, RemoteStreamInvocation
 from alknet.call.invocation import Entry
@@ -26,6 +28,7 @@ from alknet.call.payload import PayloadType
 from alknet.call.relay import Relay
 from alknet.call.resource import resource_of
 from alknet.call.session import Session
+from alknet.call.token import TokenCheck
 from alknet.call.wire_time import local_deadline
 from alknet.errors import (
     CallError,
@@ -52,7 +55,10 @@ class Dispatcher(Home):
         return LocalClient(self, identity)
 
     def environment(self, context: Context) -> Client:
-        return LocalClient(self, context.identity, parent=context, uses=context.uses)
+        return LocalClient(self, context.identity, parent=context, uses=context.declared.uses)
+
+    def continuing(self, context: Context) -> Client:
+        return ContinuingClient(self.environment(context), self.continuations, context)
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Answer the operations called *names* no more, whoever has been let in to them."""
@@ -72,13 +78,33 @@ class Dispatcher(Home):
             return
         try:
             entry = session.admitted.get(event.operation)
-            if entry is None or event.forwarded_for is not None or event.auth_token is not None:
-                self._first(session, event)
+            if event.auth_token is not None:
+                self._verify(session, event, event.auth_token)
+            elif entry is None or event.forwarded_for is not None:
+                self._first(session, event, session.identity)
             else:
                 self._submit(session, event, entry, session.identity)
-        except CallError as error:
-            self._refuse(session, event, error)
         except Exception as error:
+            self._failed(session, event, error)
+
+    def _verify(self, session: Session, event: CallRequested, token: str) -> None:
+        """Find out whose *token* it is, and take the call as that one's."""
+
+        def go_on(owner: Identity) -> None:
+            try:
+                self._first(session, event, owner)
+            except Exception as error:
+                self._failed(session, event, error)
+
+        self._check_room(session)
+        refuse = partial(self._refuse, session, event)
+        TokenCheck(self, session, event, token, go_on=go_on, refuse=refuse).begin()
+
+    def _failed(self, session: Session, event: CallRequested, error: Exception) -> None:
+        """Answer *event*, which has not become a call, with what *error* is to its caller."""
+        if isinstance(error, CallError):
+            self._refuse(session, event, error)
+        else:
             # A request type whose own code fails while it is read must cost no one else the link.
             self._refuse(session, event, Internal(f"{event.operation} could not be read"))
             # Its words may quote the input, which is not logged.
@@ -115,9 +141,9 @@ class Dispatcher(Home):
             "trace": None if traceparent is None else trace.trace_id(traceparent),
         }
 
-    def _first(self, session: Session, event: CallRequested) -> None:
-        """Take the long way: route, find out who calls, check."""
-        identity = self._caller(session, event)
+    def _first(self, session: Session, event: CallRequested, asker: Identity | None) -> None:
+        """Take the long way: route, find out for whom *asker* asks, check."""
+        identity = self._caller(event, asker)
         node, name = self.split(event.operation)
         if node is not None:
             if identity is None:
@@ -161,18 +187,12 @@ class Dispatcher(Home):
                 f"this node allows; wait for some of them"
             )
 
-    def _caller(self, session: Session, event: CallRequested) -> Identity | None:
-        """Return on whose behalf the peer asks: its own, unless it may speak for others."""
-        if event.auth_token is not None:
-            raise Unauthenticated(
-                "this node takes tokens when a link is opened, not with a call: "
-                "open a link with the token"
-            )
-        identity = session.identity
-        if event.forwarded_for is None or identity is None or not identity.has("identity:forward"):
-            return identity
+    def _caller(self, event: CallRequested, asker: Identity | None) -> Identity | None:
+        """Return on whose behalf *asker* asks: its own, unless it may speak for others."""
+        if event.forwarded_for is None or asker is None or not asker.has("identity:forward"):
+            return asker
         forwarded = _IDENTITY.decode(event.forwarded_for, event.format)
-        narrowed: Identity = identity.narrowed_to(forwarded)
+        narrowed: Identity = asker.narrowed_to(forwarded)
         return narrowed
 
     def _submit(

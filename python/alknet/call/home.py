@@ -1,14 +1,20 @@
 """Home: what a node knows of where calls lead: its own operations, its peers, and its name."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from alknet.call.client import HERE, Client
 from alknet.call.context import Context
+from alknet.call.continuations import Continuations
 from alknet.call.peers import Peers
 from alknet.call.registry import Registry
-from alknet.call.resource import ListedResources, Ownership
+from alknet.call.resource import Ownerships
 from alknet.errors import InvalidInput
 from alknet.identity import Identity
+
+NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Home(ABC):
@@ -16,15 +22,26 @@ class Home(ABC):
 
     `name` is what this node is called in paths, beside `head`, and `itself` the identity that it
     calls with on its own behalf: it may do what it likes with itself. `ownership` answers who may
-    do what with which resource. A node that `is_stopping` passes no more calls on.
+    do what with which resource; a service that knows of some adds itself there. A node that
+    `is_stopping` passes no more calls on. `capabilities` are what its handlers may be lent, and
+    `continuations` makes the calls that outlive who asked for them; somebody has to run it.
     """
 
-    def __init__(self, registry: Registry, name: str = HERE) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        name: str = HERE,
+        *,
+        capabilities: Mapping[str, Any] = NONE,
+        continuations: Continuations | None = None,
+    ) -> None:
         self.registry = registry
+        self.capabilities = capabilities
+        self.continuations = continuations or Continuations()
         self.name = name
         self.itself = Identity(name, frozenset({"*"}))
         self.peers = Peers()
-        self.ownership: Ownership = ListedResources()
+        self.ownership = Ownerships()
         self.is_stopping = False
 
     def is_here(self, node: str) -> bool:
@@ -58,3 +75,7 @@ class Home(ABC):
     @abstractmethod
     def environment(self, context: Context) -> Client:
         """Return the client through which the handler of *context* composes other operations."""
+
+    @abstractmethod
+    def continuing(self, context: Context) -> Client:
+        """Return the client for calls of that handler that go on when it is given up."""

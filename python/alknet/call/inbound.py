@@ -85,7 +85,7 @@ class RemoteInvocation(Invocation):
             self._home,
             self.entry.spec,
             self._identity,
-            uses=self.entry.endpoint.uses,
+            declared=self.entry.endpoint.declared,
             request_id=event.id,
             parent_id=event.parent_id,
             deadline=self.deadline,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import trio
 
 from alknet.call.context import Context
+from alknet.call.declared import Declared
 from alknet.call.items import Items
 from alknet.call.measure import Measure
 from alknet.call.operation import OperationSpec
@@ -32,8 +33,8 @@ class Endpoint(Protocol):
         ...
 
     @property
-    def uses(self) -> frozenset[str]:
-        """The names of the operations that it composes."""
+    def declared(self) -> Declared:
+        """What its handler has said of itself beforehand."""
         ...
 
     async def answer(self, entry: "Entry", request: Any, source: "ContextSource", /) -> Any:

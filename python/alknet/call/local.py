@@ -56,6 +56,12 @@ class LocalClient(Client):
         # Rules and identity are fixed, so a request type that was let in once stays let in.
         self._admitted: dict[type[AnyRequest], Entry] = {}
 
+    def with_token(self, token: str) -> Client:
+        raise Unauthenticated(
+            "a call within the process takes no token: its caller is whoever made the client; "
+            "auth/verify-token says whose it is"
+        )
+
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:
@@ -242,17 +248,17 @@ class LocalClient(Client):
 
     def context(self, entry: Entry, span: Span | None = None) -> Context:
         """Return the context of a call of *entry* by this client."""
-        parent, uses = self._parent, entry.endpoint.uses
+        parent, declared = self._parent, entry.endpoint.declared
         traceparent = None if span is None else span.traceparent
         if parent is None:
             return Context(
-                self._home, entry.spec, self._identity, uses=uses, traceparent=traceparent
+                self._home, entry.spec, self._identity, declared=declared, traceparent=traceparent
             )
         return Context(
             self._home,
             entry.spec,
             self._identity,
-            uses=uses,
+            declared=declared,
             parent_id=parent.request_id,
             deadline=parent.deadline,
             traceparent=traceparent,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
@@ -65,6 +66,16 @@ class RemoteClient(Client):
         self._parent = parent
         if parent is not None:
             self._fields["parent_id"] = parent.request_id
+
+    def with_token(self, token: str) -> "RemoteClient":
+        if not self.session.link.is_confidential:
+            raise Forbidden(
+                f"the token was not sent to {self.session.link.peer_address}, since others could "
+                f"listen: use wss://"
+            )
+        other = copy(self)
+        other._fields = {**self._fields, "auth_token": token}
+        return other
 
     @property
     def session(self) -> Session:

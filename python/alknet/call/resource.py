@@ -33,6 +33,43 @@ class ListedResources:
         )
 
 
+class Ownerships:
+    """What the identity itself lists, and for some kinds what a provider knows beside.
+
+    A provider is for resources that come and go while the node runs, such as containers: whoever
+    makes one owns it, and no settings could list it.
+    """
+
+    def __init__(self) -> None:
+        self._listed = ListedResources()
+        self._providers: dict[str, Ownership] = {}
+
+    def provide(self, kind: str, provider: Ownership) -> None:
+        """Ask *provider* about resources of *kind* from now on.
+
+        Raises:
+            ValueError: another is asked about them already.
+        """
+        if self._providers.setdefault(kind, provider) is not provider:
+            raise ValueError(f"who owns what {kind!r} is said by another service already")
+
+    def withdraw(self, kind: str) -> None:
+        """Ask no provider about resources of *kind* any more."""
+        self._providers.pop(kind, None)
+
+    def owns(self, identity: Identity, kind: str, resource: str, action: str) -> bool:
+        if self._listed.owns(identity, kind, resource, action):
+            return True
+        provider = self._providers.get(kind)
+        return provider is not None and provider.owns(identity, kind, resource, action)
+
+    def owns_any(self, identity: Identity, kind: str, action: str) -> bool:
+        if self._listed.owns_any(identity, kind, action):
+            return True
+        provider = self._providers.get(kind)
+        return provider is not None and provider.owns_any(identity, kind, action)
+
+
 def resource_of(pointer: str | None, request: Any) -> str | None:
     """Return the id that stands in *request* at *pointer*, a JSON Pointer (RFC 6901).
 

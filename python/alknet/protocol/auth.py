@@ -59,7 +59,12 @@ class ReloadKeys(Request[KeyCount], frozen=True):
 
 @operation("auth/check", scopes=("auth:verify",))
 class CheckAccess(Request[AccessDecision], frozen=True):
-    """Say whether `identity` could call `operation`, by the same check that calls go through."""
+    """Say whether `identity` could call `operation`, by the same check that calls go through.
+
+    `resource` is the id of what the call would be about; without it, any that the identity could
+    name will do.
+    """
 
     identity: Identity
     operation: str
+    resource: str | None = None

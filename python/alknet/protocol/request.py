@@ -131,6 +131,8 @@ def operation(
             )
         if resource_id is not None:
             _check_pointer(request_type, resource_id)
+        if resource is not None:
+            check_resource_type(name, resource[0])
         resource_type, action = resource or (None, None)
         own_errors = tuple(map(error_spec, errors))
         for each in own_errors:
@@ -160,6 +162,18 @@ def check_name(name: str) -> None:
     """
     if name.count("/") < 1 or not all(name.split("/")):
         raise TypeError(f"operation {name!r} must read namespace/verb, as in 'secrets/derive'")
+
+
+def check_resource_type(name: str, kind: str) -> None:
+    """Refuse a type of resource whose `type:id` could be read in two ways.
+
+    Raises:
+        TypeError: it is empty or has a colon.
+    """
+    if not kind or ":" in kind:
+        raise TypeError(
+            f"operation {name!r}: the type of a resource, {kind!r}, is a word without ':'"
+        )
 
 
 def _check_pointer(request_type: type[AnyRequest], pointer: str) -> None:

@@ -1,16 +1,19 @@
 """Actor: a running service. One task serves its mailbox; concurrent handlers run beside it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MethodType
+from typing import Any
 
 import trio
 
 from alknet.call.invocation import Entry
 from alknet.call.operation import operation_type
 from alknet.errors import ServiceFailed
+from alknet.runtime.continuing import ContinuingEndpoint
 from alknet.runtime.deadline import by, is_late, late
 from alknet.runtime.endpoint import HandlerEndpoint
+from alknet.runtime.manner import Manner
 from alknet.runtime.operation import Operation
 from alknet.runtime.outcome import outcome
 from alknet.runtime.promise import Promise
@@ -44,7 +47,7 @@ class Actor:
     def _typed(self, handler: Handler) -> Entry:
         typed = operation_type(handler.request_type)
         method = MethodType(handler.function, self.service)
-        endpoint = HandlerEndpoint(self.service, handler, method, self.work)
+        endpoint = self._endpoint(handler, method)
         entry = Entry(
             typed.spec,
             endpoint,
@@ -60,7 +63,7 @@ class Actor:
 
     def made(self, operation: Operation) -> Entry:
         """Return what to register so that this actor is asked for *operation*."""
-        endpoint = HandlerEndpoint(self.service, operation.manner, operation.handler, self.work)
+        endpoint = self._endpoint(operation.manner, operation.handler)
         entry = Entry(
             operation.spec,
             endpoint,
@@ -71,6 +74,10 @@ class Actor:
         promise = Promise(entry, made_by_hand=True, is_strict=self._is_strict)
         endpoint.method = promise.held(operation.manner, operation.handler)
         return entry
+
+    def _endpoint(self, manner: Manner, method: Callable[..., Any]) -> HandlerEndpoint:
+        kind = ContinuingEndpoint if manner.continues else HandlerEndpoint
+        return kind(self.service, manner, method, self.work)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; `started` once requests are taken.

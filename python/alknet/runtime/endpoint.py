@@ -25,12 +25,12 @@ class HandlerEndpoint:
     """One *handler* of *service*, called by *method*; its calls are part of its *work*."""
 
     __slots__ = (
+        "declared",
         "handler",
         "is_async",
         "is_inline",
         "method",
         "service",
-        "uses",
         "wants_more",
         "work",
     )
@@ -42,7 +42,7 @@ class HandlerEndpoint:
         self.handler = handler
         self.work = work
         self.method = method
-        self.uses = handler.uses
+        self.declared = handler.declared
         self.is_async = handler.is_async
         # An upload's items come while its handler runs, so that it cannot run in the caller's task.
         self.is_inline = handler.concurrent and not (handler.is_stream or handler.takes_items)

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from alknet.protocol.request import AnyRequest
+from alknet.call.declared import AbortPolicy, Declared
+from alknet.protocol.request import AnyRequest, Kind
 
 Used = type[AnyRequest] | str
 
@@ -10,16 +11,36 @@ Used = type[AnyRequest] | str
 class Manner(msgspec.Struct, frozen=True):
     """How one handler is run, and with what.
 
-    `concurrent` ones run side by side; the others of a service one after the other. `uses` are the
-    names of the operations that it composes.
+    `concurrent` ones run side by side; the others of a service one after the other.
     """
 
     concurrent: bool
-    uses: frozenset[str]
+    declared: Declared
     is_async: bool
     is_stream: bool
     takes_items: bool
     wants_context: bool
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on when its call is given up."""
+        return self.declared.on_abort == "continue-running"
+
+
+def declared(
+    uses: tuple[Used, ...], needs: tuple[str, ...], on_abort: AbortPolicy, kind: Kind
+) -> Declared:
+    """Return what a handler of an operation of that *kind* says of itself with these options.
+
+    Raises:
+        TypeError: it would go on for nobody.
+    """
+    if on_abort == "continue-running" and kind not in ("query", "mutation"):
+        raise TypeError(
+            f"the handler of a {kind} cannot have on_abort='continue-running': what it sends or "
+            f"takes ends with its caller"
+        )
+    return Declared(names_of(uses), frozenset(needs), on_abort)
 
 
 def names_of(uses: tuple[Used, ...]) -> frozenset[str]:

@@ -26,12 +26,13 @@ from typing import Any, Final
 
 import msgspec
 
+from alknet.call.declared import AbortPolicy, Declared
 from alknet.call.operation import OperationSpec
 from alknet.call.schema import SchemaType
 from alknet.errors import declare as declare_code
 from alknet.protocol.error import error_spec
-from alknet.protocol.request import check_name
-from alknet.runtime.manner import Manner, Used, names_of
+from alknet.protocol.request import check_name, check_resource_type
+from alknet.runtime.manner import Manner, Used, declared
 
 _TAKING_ITEMS: Final = frozenset({"upload", "duplex"})
 _MANY: Final = 3
@@ -47,7 +48,8 @@ class Operation:
     caller, has been checked against its schema; what is answered is checked too, but only counted
     and logged if it does not fit.
 
-    `uses` and `concurrent` are as for `alknet.handler`, except that `concurrent` is the rule here.
+    `uses`, `needs`, `on_abort` and `concurrent` are as for `alknet.handler`, except that
+    `concurrent` is the rule here.
 
     Raises:
         TypeError: *handler* cannot answer that kind of operation, or its name is none.
@@ -60,11 +62,14 @@ class Operation:
         handler: Callable[..., Any],
         *,
         uses: tuple[Used, ...] = (),
+        needs: tuple[str, ...] = (),
+        on_abort: AbortPolicy = "abort-dependents",
         concurrent: bool = True,
     ) -> None:
         self.spec = _checked(spec)
         self.handler = handler
-        self.manner = _manner(self.spec, handler, names_of(uses), concurrent=concurrent)
+        said = declared(uses, needs, on_abort, spec.kind)
+        self.manner = _manner(self.spec, handler, said, concurrent=concurrent)
         name = spec.name
         self.input = SchemaType(spec.input_schema, f"input_schema of {name}")
         self.output = SchemaType(spec.output_schema, f"output_schema of {name}")
@@ -93,6 +98,8 @@ def _checked(spec: OperationSpec) -> OperationSpec:
             f"{spec.name}: `resource_id` {spec.resource_id!r} is no JSON Pointer: write '/' and "
             f"the name of the field"
         )
+    if rule.resource_type is not None:
+        check_resource_type(spec.name, rule.resource_type)
     for error in spec.errors:
         SchemaType(error.schema, f"schema of {error.code} of {spec.name}")
         declare_code(error_spec(error).code)
@@ -102,7 +109,7 @@ def _checked(spec: OperationSpec) -> OperationSpec:
 
 
 def _manner(
-    spec: OperationSpec, handler: Callable[..., Any], uses: frozenset[str], *, concurrent: bool
+    spec: OperationSpec, handler: Callable[..., Any], said: Declared, *, concurrent: bool
 ) -> Manner:
     """Return how *handler* is called, as its signature says."""
     takes_items = spec.item_schema is not None
@@ -122,7 +129,7 @@ def _manner(
         raise TypeError(f"{spec.name} is a {spec.kind}, so its handler {verb}")
     return Manner(
         concurrent=concurrent,
-        uses=uses,
+        declared=said,
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,
         takes_items=takes_items,

@@ -29,10 +29,11 @@ from typing import (
 import msgspec
 
 from alknet.call.context import Context
+from alknet.call.declared import AbortPolicy, Declared
 from alknet.call.operation import operation_type
-from alknet.protocol.request import AnyRequest, signature
+from alknet.protocol.request import AnyRequest, Kind, signature
 from alknet.runtime.host import Host
-from alknet.runtime.manner import Manner, Used, names_of
+from alknet.runtime.manner import Manner, Used, declared
 from alknet.runtime.operation import Operation
 
 Restart = Literal["permanent", "transient", "temporary"]
@@ -50,6 +51,8 @@ class Handler(Manner, frozen=True):
 class _Options(msgspec.Struct, frozen=True):
     concurrent: bool
     uses: tuple[Used, ...]
+    needs: tuple[str, ...]
+    on_abort: AbortPolicy
 
 
 @overload
@@ -57,7 +60,13 @@ def handler(function: F, /) -> F: ...
 
 
 @overload
-def handler(*, concurrent: bool = False, uses: tuple[Used, ...] = ()) -> Callable[[F], F]: ...
+def handler(
+    *,
+    concurrent: bool = False,
+    uses: tuple[Used, ...] = (),
+    needs: tuple[str, ...] = (),
+    on_abort: AbortPolicy = "abort-dependents",
+) -> Callable[[F], F]: ...
 
 
 def handler(
@@ -66,16 +75,23 @@ def handler(
     *,
     concurrent: bool = False,
     uses: tuple[Used, ...] = (),
+    needs: tuple[str, ...] = (),
+    on_abort: AbortPolicy = "abort-dependents",
 ) -> F | Callable[[F], F]:
     """Mark a method as the one that answers the request type its first parameter is annotated with.
 
     A second parameter annotated with Context receives the call's context. `uses` lists the request
     types, or names of operations, that the handler calls through `context.env`; it can call no
-    others there, and its caller needs no scopes for these.
+    others there, and its caller needs no scopes for these. `needs` names what the node is to lend
+    it, as `context.capabilities`.
+
+    A handler is cancelled, with everything that it has started, when its caller leaves or the
+    caller's link is lost. With `on_abort="continue-running"` one that has begun goes on, by its
+    deadline, and what comes of it stands in the log.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Options(concurrent, uses))
+        setattr(function, _MARK, _Options(concurrent, uses, needs, on_abort))
         return function
 
     return mark if function is None else mark(function)
@@ -159,12 +175,19 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         function=function,
         request_type=request_type,
         concurrent=options.concurrent,
-        uses=names_of(options.uses),
+        declared=_declared(where, options, spec.kind),
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,
         takes_items=takes_items,
         wants_context=wants_context,
     )
+
+
+def _declared(where: str, options: _Options, kind: Kind) -> Declared:
+    try:
+        return declared(options.uses, options.needs, options.on_abort, kind)
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
 
 
 def _check_handlers(service: type[Service]) -> None:

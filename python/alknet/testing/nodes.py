@@ -1,6 +1,6 @@
 """A node in one line, and clients of it in another."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from alknet.call.client import Client
+from alknet.call.home import NONE
 from alknet.call.remote import DEFAULT_TIMEOUT
 from alknet.connect import connect
 from alknet.keys import Ed25519Key, Keyring, ssh_public_line
@@ -30,6 +31,7 @@ async def node(
     settings: Settings | None = None,
     keyring: Keyring | None = None,
     is_locked: bool = False,
+    capabilities: Mapping[str, Any] = NONE,
 ) -> AsyncIterator[Node]:
     """Run a node with *services* in this process, and stop it when the block is left.
 
@@ -45,7 +47,9 @@ async def node(
     settings = msgspec.structs.replace(settings, node=strict, services=tables)
     if keyring is None and not is_locked:
         keyring = people.keyring()
-    async with open_node(settings, keyring=keyring, services=services) as running:
+    async with open_node(
+        settings, keyring=keyring, services=services, capabilities=capabilities
+    ) as running:
         yield running
 
 

@@ -62,8 +62,14 @@ class AuthService(Service, namespace="auth"):
 
     @handler(concurrent=True)
     def check(self, request: CheckAccess) -> AccessDecision:
-        asked = self._host.home.registry.find(request.operation).spec
-        error = refusal(asked, request.identity, some_resource=True)
+        home = self._host.home
+        error = refusal(
+            home.registry.find(request.operation).spec,
+            request.identity,
+            resource=request.resource,
+            some_resource=request.resource is None,
+            ownership=home.ownership,
+        )
         return AccessDecision(allowed=error is None, why=None if error is None else str(error))
 
     def _owner(self, public_key: bytes) -> Granted | Denied:
