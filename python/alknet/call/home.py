@@ -1,14 +1,18 @@
 """Home: what a node knows of where calls lead: its own operations, its peers, and its name."""
 
 from abc import ABC, abstractmethod
+from typing import Final
 
-from alknet.call.client import HERE, Client
+from alknet.call.client import ANY, HERE, Client
 from alknet.call.context import Context
 from alknet.call.peers import Peers
 from alknet.call.registry import Registry
 from alknet.call.resource import ListedResources, Ownership
 from alknet.errors import InvalidInput
 from alknet.identity import Identity
+
+# So many slashes has a path with a node in it, without the one in front.
+_NODE_TOO: Final = 2
 
 
 class Home(ABC):
@@ -31,11 +35,16 @@ class Home(ABC):
         """Whether *node* in a path means this node."""
         return node in (HERE, self.name)
 
+    def can_be_called(self, peer: str) -> bool:
+        """Whether paths can lead to a peer of that name: it means nothing else here."""
+        return not self.is_here(peer) and peer != ANY and "/" not in peer
+
     def split(self, path: str) -> tuple[str | None, str]:
         """Return the node that *path* leads to, None for this one, and the operation's name.
 
         `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
-        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
+        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's, and
+        `/head/worker-1/echo/shout` too, as a node says that has passed the call on to this one.
 
         Raises:
             InvalidInput: the path has no operation in it.
@@ -50,7 +59,9 @@ class Home(ABC):
                 f"as in /head/secrets/derive"
             )
         if self.is_here(node):
-            return None, name
+            if name.count("/") < _NODE_TOO or self.registry.get(name) is not None:
+                return None, name
+            node, _, name = name.partition("/")
         if "/" in name:
             return node, name
         return None, text
