@@ -68,7 +68,7 @@ WHERE = ["near", "far", "relayed"]
 
 
 @pytest.mark.parametrize("where", WHERE)
-async def test_a_stalled_consumer_holds_one_window_and_little_more(where, record_property):
+async def test_a_stalled_consumer_holds_one_window_and_little_more(where):
     spring = Spring()
     async with running(*([] if where == "relayed" else [spring])) as dispatcher:
         async with linked(dispatcher) as link, working(dispatcher, *_at_worker(where, spring)):
@@ -79,7 +79,6 @@ async def test_a_stalled_consumer_holds_one_window_and_little_more(where, record
             async with client.stream(Flow(), node=node) as items:
                 await anext(items)
                 bytes_held = await anext(measure)
-                record_property("bytes_held", bytes_held)
 
                 assert spring.made <= DEFAULT_WINDOW + 2
                 assert bytes_held < 2 * DEFAULT_WINDOW * ITEM_BYTES + 100_000
@@ -92,9 +91,7 @@ def _at_worker(where, spring):
 
 @pytest.mark.parametrize("where", ["far", "relayed"])
 @pytest.mark.parametrize("window", [None, 2**40])
-async def test_who_grants_all_and_reads_nothing_holds_a_bounded_amount(
-    where, window, record_property
-):
+async def test_who_grants_all_and_reads_nothing_holds_a_bounded_amount(where, window):
     """What the link does not take is not made, nor does it gather at the node in between."""
     spring = Spring()
     async with running(*([] if where == "relayed" else [spring])) as dispatcher:
@@ -108,7 +105,6 @@ async def test_who_grants_all_and_reads_nothing_holds_a_bounded_amount(
             peer.encoder.requested("1", path, b"{}", window=window)
             await peer.send()
             bytes_held = await anext(measure)
-            record_property("bytes_held", bytes_held)
 
             # The memory link itself takes 64 messages; a relay has up to 256 items on their way.
             most = UNSENT_PAUSE_BYTES + (64 + 256 + 8) * (ITEM_BYTES + 200)
