@@ -170,7 +170,7 @@ async def test_a_grant_bounds_what_the_head_may_ask(node):
 async def test_what_a_worker_calls_confidential_the_head_knows_to_be(node):
     async with connect(node.url, identity=WORKER_KEY, services=[Echo()]):
         peers = node.dispatcher.peers
-        session = peers.route("worker-1")
+        session = peers.route("worker-1", "echo/whisper")
 
         assert peers.is_confidential(session, "echo/whisper")
         assert not peers.is_confidential(session, "echo/say")

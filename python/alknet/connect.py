@@ -10,6 +10,7 @@ import trio
 
 from alknet.call.client import Client
 from alknet.call.continuations import Continuations
+from alknet.call.dispatch import Dispatcher
 from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
@@ -36,6 +37,7 @@ async def connect(
     identity: Ed25519Key | str,
     expect: bytes | str | None = None,
     services: Iterable[Service] = (),
+    node: Dispatcher | None = None,
     grant: Iterable[str] = ("*",),
     timeout: float = DEFAULT_TIMEOUT,
     format: Format = "json",
@@ -51,9 +53,11 @@ async def connect(
     *identity* is the key, or the token, that proves who we are. *expect* is the public key that the
     node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
     *url* is believed. *services* are offered to the node: they run here, and can be called through
-    it under our name, by callers with the scopes that both they and *grant* name. *timeout*, in
-    seconds, bounds every call that brings none. *capabilities* are what our services may be lent,
-    as with `open_node`. *strict* fails a call to our services whose answer is not what the
+    it under our name, by callers with the scopes that both they and *grant* name. With *node*, a
+    `Node.dispatcher`, that node's own services and all that its peers answer are offered in place
+    of *services*: `/us/secrets/derive`, `/us/worker-1/echo/say`. *timeout*, in seconds, bounds
+    every call that brings none. *capabilities* are what our services may be lent, as with
+    `open_node`. *strict* fails a call to our services whose answer is not what the
     operation promises, as `strict` under [node] does. *dial* opens the link, in place of the
     transport that *url* names: a road of your own.
 
@@ -86,6 +90,7 @@ async def connect(
         dial=dial or partial(road.dial, trust=Trust.of(identity, expect, ca)),
         expect=expect,
         registry=registry,
+        node=node,
         grant=grant,
         capabilities=capabilities,
         continuations=continuations,

@@ -9,10 +9,11 @@ import trio
 from alknet.call.backoff import LONGEST_PAUSE, backoff
 from alknet.call.continuations import Continuations
 from alknet.call.dispatch import Dispatcher
+from alknet.call.offer import own, passed_on
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
-from alknet.errors import AlknetError, Disconnected, Unreachable, first_of
+from alknet.errors import AlknetError, CallError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
@@ -35,6 +36,7 @@ class Dialer:
         dial: Dial,
         expect: bytes | str | None,
         registry: Registry,
+        node: Dispatcher | None = None,
         grant: Iterable[str],
         capabilities: Mapping[str, Any],
         continuations: Continuations,
@@ -46,6 +48,7 @@ class Dialer:
         self._dial = dial
         self._expect = expect
         self._registry = registry
+        self._node = node
         self._grant = frozenset({*grant, "identity:forward"})
         self._capabilities = capabilities
         self._continuations = continuations
@@ -65,8 +68,6 @@ class Dialer:
         except BaseExceptionGroup as group:
             # The link has a nursery of its own; its start fails for one reason.
             raise first_of(group) from None
-        if len(self._registry):
-            await self._register(session)
         return session
 
     async def keep(self, nursery: trio.Nursery, client: RemoteClient) -> None:
@@ -115,11 +116,14 @@ class Dialer:
                 is_dialled=True,
             )
             await nursery.start(session.run)
+            await self._offer(session, accepted.peer_id, nursery)
             task_status.started(session)
             await session.closed()
             nursery.cancel_scope.cancel()
 
     def _dispatcher(self, name: str) -> Dispatcher | None:
+        if self._node is not None:
+            return self._node
         if not len(self._registry):
             return None
         return Dispatcher(
@@ -129,22 +133,35 @@ class Dialer:
             continuations=self._continuations,
         )
 
-    async def _register(self, session: Session) -> None:
-        offered = tuple(
-            OperationSummary(
-                name=entry.spec.name,
-                namespace=entry.spec.namespace,
-                kind=entry.spec.kind,
-                description=entry.spec.description.partition("\n")[0],
-                confidential=entry.spec.confidential,
-            )
-            for entry in self._registry
-            if entry.spec.visibility == "external"
-        )
-        try:
-            await RemoteClient(session).call(Register(offered))
-        except BaseException:
-            session.cancel("our operations could not be registered")
-            with trio.CancelScope(shield=True):
-                await session.closed()
-            raise
+    async def _offer(self, session: Session, name: str, nursery: trio.Nursery) -> None:
+        """Register what we answer; a node that has peers does so again whenever they change."""
+        client, node = RemoteClient(session), self._node
+        if node is not None:
+            never = frozenset({node.name, session.peer, name})
+            changed, offered = node.peers.changed, _of_node(node, never)
+            await client.call(Register(offered))
+            nursery.start_soon(self._follow, client, node, never, changed, offered)
+        elif len(self._registry):
+            await client.call(Register(tuple(own(self._registry))))
+
+    async def _follow(
+        self,
+        client: RemoteClient,
+        node: Dispatcher,
+        never: frozenset[str],
+        changed: trio.Event,
+        offered: tuple[OperationSummary, ...],
+    ) -> None:
+        while True:
+            await changed.wait()
+            changed, now = node.peers.changed, _of_node(node, never)
+            if now != offered:
+                offered = now
+                try:
+                    await client.call(Register(now))
+                except CallError as error:
+                    log.warning("what is offered is out of date", url=self.url, why=str(error))
+
+
+def _of_node(node: Dispatcher, never: frozenset[str]) -> tuple[OperationSummary, ...]:
+    return (*own(node.registry), *passed_on(node.peers, never=never))

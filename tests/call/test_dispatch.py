@@ -34,7 +34,11 @@ from ..people import ALICE, NOBODY_MUCH
         ("secrets.derive", (None, "secrets/derive")),
         ("/worker-1/echo/shout", ("worker-1", "echo/shout")),
         ("/worker-1/echo/loud/shout", ("worker-1", "echo/loud/shout")),
-        ("/head/echo/loud/shout", (None, "echo/loud/shout")),
+        ("/any/echo/shout", ("any", "echo/shout")),
+        ("/head/worker-1/echo/shout", ("worker-1", "echo/shout")),
+        ("/mine/any/echo/shout", ("any", "echo/shout")),
+        ("/worker-1/worker-2/echo/shout", ("worker-1", "worker-2/echo/shout")),
+        ("/head/head/echo/shout", ("head", "echo/shout")),
     ],
 )
 def test_a_path_leads_to_a_node_and_an_operation(path, leads_to):

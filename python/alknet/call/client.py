@@ -25,6 +25,8 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 HERE = "head"
+# In place of a node's name: whichever peer answers the operation and has the least to do.
+ANY = "any"
 
 
 class Client(ABC):
@@ -49,7 +51,9 @@ class Client(ABC):
     ) -> Reply:
         """Return the reply to *request*.
 
-        *node* is the peer that shall answer; `head` is the node this client is connected to.
+        *node* is the peer that shall answer; `head` is the node this client is connected to, `any`
+        the peer of that node which answers the operation and has the fewest calls in flight, and
+        `b/c` the peer `c` of its peer `b`.
         *timeout* is in seconds. A remote call always has one (the client's own if none is given);
         the tighter of it and the caller's deadline travels with the call. Cancelling gives the call
         up: a handler that has begun is cancelled.
@@ -62,11 +66,19 @@ class Client(ABC):
 
     @abstractmethod
     def stream(
-        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+        self,
+        request: Subscription[Item],
+        *,
+        node: str = HERE,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Item]:
         """Return the stream that *request* asks for; enter it to begin.
 
-        At most *window* items are on their way or unread at any time.
+        At most *window* items are on their way or unread at any time. With *idle_timeout* the
+        stream ends with DeadlineExceeded when no item comes for that many seconds. A consumer in
+        another process that leaves a full window unread for `stalled_seconds`, as the answering
+        node has it under [limits], loses the subscription: SlowConsumer.
         """
 
     @abstractmethod
@@ -105,7 +117,12 @@ class Client(ABC):
 
     @abstractmethod
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
+        self,
+        path: str,
+        input: Any = None,
+        *,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Any]:
         """Return the stream of JSON-like items of the subscription at *path*."""
 

@@ -39,9 +39,14 @@ class ContinuingClient(Client):
         return await self._continuations.call(ask, request.__operation__.name, self._parent)
 
     def stream(
-        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+        self,
+        request: Subscription[Item],
+        *,
+        node: str = HERE,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Item]:
-        return self._env.stream(request, node=node, window=window)
+        return self._env.stream(request, node=node, window=window, idle_timeout=idle_timeout)
 
     async def upload(
         self,
@@ -64,6 +69,11 @@ class ContinuingClient(Client):
         return await self._continuations.call(ask, path.removeprefix("/"), self._parent)
 
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
+        self,
+        path: str,
+        input: Any = None,
+        *,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Any]:
-        return self._env.invoke_stream(path, input, window=window)
+        return self._env.invoke_stream(path, input, window=window, idle_timeout=idle_timeout)

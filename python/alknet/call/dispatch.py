@@ -20,12 +20,14 @@ from alknet.call.client import Client
 from alknet.call.context import Context
 from alknet.call.continuing import ContinuingClient
 from alknet.call.home import Home
-from alknet.call.inbound import RemoteInvocation, RemoteStreamInvocation
+from alknet.call.inbound import RemoteInvocation
+from alknet.call.inbound_stream import RemoteStreamInvocation
 from alknet.call.invocation import Entry
 from alknet.call.local import LocalClient
 from alknet.call.operation import STREAMING
 from alknet.call.payload import PayloadType
 from alknet.call.relay import Relay
+from alknet.call.relayed_stream import RelayedStream
 from alknet.call.resource import resource_of
 from alknet.call.session import Session
 from alknet.call.token import TokenCheck
@@ -152,11 +154,13 @@ class Dispatcher(Home):
             if self.is_stopping:
                 raise Unavailable("this node is stopping and passes no more calls on")
             self._check_room(session)
-            target = self.peers.route(node)
-            is_stream = self.peers.kind(target, name) in STREAMING
+            target = self.peers.route(node, name)
             if self.peers.is_confidential(target, name) and not session.link.is_confidential:
                 raise overheard(f"{node}/{name}")
-            Relay(session, event.id, target, is_stream=is_stream).begin(event, name, identity)
+            kind = self.peers.kind(target, name)
+            passed_on = RelayedStream if kind in STREAMING else Relay
+            has_items = kind in ("upload", "duplex")
+            passed_on(session, event.id, target, has_items=has_items).begin(event, name, identity)
             return
         entry = self.registry.get(name)
         if entry is None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from alknet.call.client import HERE, Client
+from alknet.call.client import ANY, HERE, Client
 from alknet.call.context import Context
 from alknet.call.continuations import Continuations
 from alknet.call.peers import Peers
@@ -15,6 +15,8 @@ from alknet.errors import InvalidInput
 from alknet.identity import Identity
 
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+# So many slashes has a path with a node in it, without the one in front.
+_NODE_TOO: Final = 2
 
 
 class Home(ABC):
@@ -48,11 +50,16 @@ class Home(ABC):
         """Whether *node* in a path means this node."""
         return node in (HERE, self.name)
 
+    def can_be_called(self, peer: str) -> bool:
+        """Whether paths can lead to a peer of that name: it means nothing else here."""
+        return not self.is_here(peer) and peer != ANY and "/" not in peer
+
     def split(self, path: str) -> tuple[str | None, str]:
         """Return the node that *path* leads to, None for this one, and the operation's name.
 
         `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
-        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
+        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's, and
+        `/head/worker-1/echo/shout` too, as a node says that has passed the call on to this one.
 
         Raises:
             InvalidInput: the path has no operation in it.
@@ -67,7 +74,9 @@ class Home(ABC):
                 f"as in /head/secrets/derive"
             )
         if self.is_here(node):
-            return None, name
+            if name.count("/") < _NODE_TOO or self.registry.get(name) is not None:
+                return None, name
+            node, _, name = name.partition("/")
         if "/" in name:
             return node, name
         return None, text

@@ -1,6 +1,5 @@
 """Invocations whose caller is at the other end of a link."""
 
-import math
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -10,11 +9,10 @@ import trio
 from alknet._core.envelope import CallRequested
 from alknet.call.context import Context
 from alknet.call.home import Home
-from alknet.call.invocation import Entry, Invocation, departed
+from alknet.call.invocation import Entry, Invocation
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.payload import PayloadType, encode
 from alknet.call.session import Session
-from alknet.call.wakeup import Wakeup
 from alknet.call.wire_time import GRACE_MS
 from alknet.errors import Aborted, CallError, DeadlineExceeded, Internal, InvalidInput
 from alknet.identity import Identity
@@ -149,54 +147,6 @@ class RemoteInvocation(Invocation):
         """Let the handler's iteration over the items end."""
         if self.items is not None:
             self.items.finish()
-
-
-class RemoteStreamInvocation(RemoteInvocation):
-    """A peer's subscription: items are written to its link as far as its credit reaches.
-
-    A peer that names no window gets every item as soon as the link takes it.
-    """
-
-    __slots__ = ("_credit", "_granted")
-
-    def __init__(
-        self,
-        home: Home,
-        session: Session,
-        event: CallRequested,
-        entry: Entry,
-        identity: Identity | None,
-        deadline: float,
-        started: float,
-    ) -> None:
-        super().__init__(home, session, event, entry, identity, deadline, started)
-        self._credit = math.inf if event.window is None else event.window
-        self._granted = Wakeup()
-
-    def respond(self, value: Any) -> None:
-        raise TypeError(f"{self.entry.spec.name} is a stream; it has no single answer")
-
-    async def send(self, item: Any) -> None:
-        while self._credit <= 0 and not self.is_over:
-            await self._granted.wait()
-        await self.session.outbox.room()
-        if self.is_over:
-            raise departed(self)
-        self._credit -= 1
-        session = self.session
-        session.respond(self._event.id, encode(item, session.format), session.format)
-
-    def complete(self) -> None:
-        if self._end():
-            self.session.complete(self._event.id)
-
-    def credit(self, items: int) -> None:
-        self._credit += items
-        self._granted.set()
-
-    def cancel(self) -> None:
-        super().cancel()
-        self._granted.set()
 
 
 def read_metadata(event: CallRequested) -> dict[str, Any] | None:

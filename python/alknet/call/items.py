@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from alknet.call.wakeup import Wakeup
+from alknet.errors import DeadlineExceeded
 
 Item = TypeVar("Item")
 
@@ -18,13 +19,15 @@ class Items(AsyncIterator[Item], Generic[Item]):
 
     A producer in this process waits for `room`; one at the far end of a link is told how many more
     it may send (its credit), through the function given to `grant_with`. Iteration stops at the end
-    and raises if the producer failed, in either case behind the items that came before.
+    and raises if the producer failed, in either case behind the items that came before; with
+    *idle_timeout* it raises DeadlineExceeded when it has waited that many seconds for one.
     """
 
-    def __init__(self, window: int = DEFAULT_WINDOW) -> None:
+    def __init__(self, window: int = DEFAULT_WINDOW, *, idle_timeout: float | None = None) -> None:
         if window < 1:
             raise ValueError(f"a window of {window} items would never let one through: at least 1")
         self.window = window
+        self.idle_timeout = idle_timeout
         self._items: deque[Item] = deque()
         self._ready = Wakeup()
         self._room = Wakeup()
@@ -44,7 +47,10 @@ class Items(AsyncIterator[Item], Generic[Item]):
                 raise StopAsyncIteration
             if not self._has_begun:
                 raise RuntimeError("a stream begins when it is entered: async with ... as items")
-            await self._ready.wait()
+            if self.idle_timeout is None:
+                await self._ready.wait()
+            else:
+                await self._wait(self.idle_timeout)
         item = self._items.popleft()
         self._taken += 1
         if self._grant is None:
@@ -54,6 +60,13 @@ class Items(AsyncIterator[Item], Generic[Item]):
             self._grant(self._taken)
             self._taken = 0
         return item
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for the next item, but end the iteration if none comes for so long."""
+        with trio.move_on_after(seconds) as patience:
+            await self._ready.wait()
+        if patience.cancelled_caught:
+            self.finish(DeadlineExceeded(f"no item came within {seconds:g} s"))
 
     def grant_with(self, grant: Callable[[int], None]) -> None:
         """Have *grant* told how many more items may come, each time some have been consumed."""

@@ -84,13 +84,19 @@ class LocalClient(Client):
         return result
 
     def stream(
-        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+        self,
+        request: Subscription[Item],
+        *,
+        node: str = HERE,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Item]:
         away = self._away(request, node)
         if away is not None:
-            return away.stream(request, window=window)
+            return away.stream(request, window=window, idle_timeout=idle_timeout)
         entry = self._admit(request, "subscription")
-        return Stream(self._starter(entry, *translated(entry, request)), window)
+        start = self._starter(entry, *translated(entry, request))
+        return Stream(start, window, idle_timeout=idle_timeout)
 
     async def upload(
         self,
@@ -146,14 +152,20 @@ class LocalClient(Client):
             return plain(await self._run(entry, request))
 
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
+        self,
+        path: str,
+        input: Any = None,
+        *,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Any]:
         name, away = self._way(path)
         if away is not None:
-            return away.invoke_stream(f"/{HERE}/{name}", input, window=window)
+            path = f"/{HERE}/{name}"
+            return away.invoke_stream(path, input, window=window, idle_timeout=idle_timeout)
         entry = self._home.registry.find(name)
         request = self._read(entry, input, "subscription")
-        return Stream(self._starter(entry, request, plain), window)
+        return Stream(self._starter(entry, request, plain), window, idle_timeout=idle_timeout)
 
     async def _call_made(
         self, entry: Entry, request: Request[Reply], timeout: float | None
@@ -337,8 +349,8 @@ class LocalClient(Client):
             # Asked in nobody's name, it would count as a wish of this node's own.
             raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
         if identity is self._home.itself:
-            return peers.client(node, parent=self._parent)
-        return peers.client(node, on_behalf_of=identity, parent=self._parent)
+            return peers.client(node, name, parent=self._parent)
+        return peers.client(node, name, on_behalf_of=identity, parent=self._parent)
 
 
 def translated(entry: Entry, request: AnyRequest) -> tuple[Any, Callable[[Any], Any] | None]:

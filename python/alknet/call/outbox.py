@@ -37,6 +37,7 @@ class Outbox:
         self._unsent: list[bytes] = []
         self._sent = ParkingLot()
         self._is_sending = False
+        self._waiting: list[Callable[[], None]] = []
 
     @property
     def unsent_bytes(self) -> int:
@@ -47,6 +48,11 @@ class Outbox:
     def is_empty(self) -> bool:
         """Whether the link has taken all that was queued."""
         return not (self.encoder.pending or self._unsent or self._is_sending)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is unsent that queueing more would only use up memory."""
+        return self.encoder.pending > UNSENT_PAUSE_BYTES
 
     def queue(self) -> None:
         """Have what was just encoded sent: at once if much has gathered, else by the writer.
@@ -77,8 +83,13 @@ class Outbox:
         """
         link, encoder = self._link, self.encoder
         while True:
-            while not (encoder.pending or self._unsent):
+            if self._waiting and not self.is_full:
+                waiting, self._waiting = self._waiting, []
+                for go_on in waiting:
+                    go_on()
+            if not (encoder.pending or self._unsent):
                 await self._queued.wait()
+                continue
             chunks, self._unsent = [*self._unsent, *encoder.take()], []
             self._queued_messages = 0
             self._is_sending = True
@@ -90,6 +101,7 @@ class Outbox:
     def close(self, error: Disconnected | RemoteProtocolError) -> None:
         """Note that the link is lost; who waits for it is let go."""
         self.lost = error
+        self._waiting.clear()
         self._sent.unpark_all()
 
     def stir(self) -> None:
@@ -106,7 +118,12 @@ class Outbox:
         Raises:
             Disconnected: the link is gone.
         """
-        while self.encoder.pending > UNSENT_PAUSE_BYTES and self.lost is None:
+        while self.is_full and self.lost is None:
             await self._sent.park()
         if self.lost is not None:
             raise Disconnected(str(self.lost))
+
+    def when_room(self, go_on: Callable[[], None]) -> None:
+        """Have *go_on* called once, when the outbox is full no more; never if the link is lost."""
+        self._waiting.append(go_on)
+        self._queued.set()

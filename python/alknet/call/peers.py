@@ -1,9 +1,12 @@
 """The peers that are connected now, by name, and what they answer."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from itertools import count
+
+import trio
 
 from alknet.call.access import unknown
-from alknet.call.client import Client
+from alknet.call.client import ANY, HERE, Client
 from alknet.call.context import Context
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
@@ -23,6 +26,9 @@ class Peers:
         self._connected: dict[str, list[Session]] = {}
         self._offered: dict[Session, Mapping[str, Kind]] = {}
         self._confidential: dict[Session, Set[str]] = {}
+        self._turns = count(1)
+        self._last_turn: dict[Session, int] = {}
+        self._changed = trio.Event()
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
@@ -30,13 +36,16 @@ class Peers:
 
     def remove(self, session: Session) -> None:
         """Forget *session* and what came over it."""
-        self._offered.pop(session, None)
+        offered = self._offered.pop(session, None)
         self._confidential.pop(session, None)
+        self._last_turn.pop(session, None)
         sessions = self._connected.get(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         if not sessions:
             self._connected.pop(session.peer, None)
+        if offered is not None:
+            self._change()
 
     def offer(
         self,
@@ -55,14 +64,49 @@ class Peers:
         sessions.append(session)
         self._offered[session] = operations
         self._confidential[session] = confidential
+        self._change()
         return session.peer
 
-    def route(self, node: str) -> Session:
-        """Return the session over which *node* answers.
+    def _change(self) -> None:
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    @property
+    def changed(self) -> trio.Event:
+        """An event that is set when next a peer registers operations, or goes with them."""
+        return self._changed
+
+    def route(self, node: str, name: str) -> Session:
+        """Return the session over which *node* answers the operation *name*.
+
+        Of `any` nodes it is the one with the fewest calls in flight, and of several such the one
+        that was chosen longest ago.
 
         Raises:
-            NotFound: it is not connected, or has registered nothing.
+            NotFound: it is not connected, or has not registered that.
         """
+        if node == ANY:
+            return self._least_busy(name)
+        session = self._of(node)
+        self.kind(session, name)
+        return session
+
+    def _least_busy(self, name: str) -> Session:
+        able = self._able(name)
+        if not able:
+            raise NotFound(f"no peer that is connected answers {name!r}")
+        session = min(able, key=self._turn)
+        self._last_turn[session] = next(self._turns)
+        return session
+
+    def _able(self, name: str) -> list[Session]:
+        answering = filter(None, map(self._answering, sorted(self._connected)))
+        return [session for session in answering if name in self._offered[session]]
+
+    def _turn(self, session: Session) -> tuple[int, int]:
+        return len(session.pending), self._last_turn.get(session, 0)
+
+    def _of(self, node: str) -> Session:
         if node not in self._connected:
             raise NotFound(f"no peer called {node!r} is connected")
         session = self._answering(node)
@@ -86,25 +130,42 @@ class Peers:
 
         None if nobody who is connected answers it.
         """
-        answering = filter(None, map(self._answering, sorted(self._connected)))
-        offering = [each for each in answering if name in self._offered[each]]
-        return min(offering, key=lambda each: len(each.pending)).peer if offering else None
+        able = self._able(name)
+        return min(able, key=self._turn).peer if able else None
 
     def is_confidential(self, session: Session, name: str) -> bool:
         """Tell whether the peer of *session* calls its operation *name* confidential."""
         return name in self._confidential.get(session, ())
 
     def client(
-        self, node: str, *, on_behalf_of: Identity | None = None, parent: Context | None = None
+        self,
+        node: str,
+        name: str,
+        *,
+        on_behalf_of: Identity | None = None,
+        parent: Context | None = None,
     ) -> Client:
-        """Return a client for the operations of *node*, which may be told for whom it asks.
+        """Return a client for the operation *name* of *node*, which may be told for whom it asks.
 
         With *parent* it asks for the handler of that call.
 
         Raises:
-            NotFound: *node* is not connected, or has registered nothing.
+            NotFound: *node* is not connected, or has not registered that.
         """
-        return RemoteClient(self.route(node), on_behalf_of=on_behalf_of, parent=parent)
+        node, _, beyond = node.partition("/")
+        session = self.route(node, f"{beyond}/{name}" if beyond else name)
+        return RemoteClient(session, on_behalf_of=on_behalf_of, parent=parent, node=beyond or HERE)
+
+    def offers(self) -> Iterator[tuple[str, str, Kind, bool]]:
+        """Yield each connected peer with each operation that it has registered.
+
+        As its name, the operation's name and kind, and whether it is confidential.
+        """
+        for node in sorted(self._connected):
+            session = self._answering(node)
+            if session is not None:
+                for name, kind in self._offered[session].items():
+                    yield node, name, kind, name in self._confidential[session]
 
     def sessions(self) -> list[Session]:
         """Return every link, in order of its peer's name and then in the order they came."""

@@ -1,6 +1,6 @@
 """Relay: a call that this node passes on to a peer, payload unread."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alknet._core.envelope import CallRequested
 from alknet.call import trace
@@ -12,109 +12,170 @@ from alknet.errors import (
     Disconnected,
     InvalidInput,
     LocalProtocolError,
+    SlowConsumer,
+    Unavailable,
     UnknownCode,
 )
 from alknet.identity import Identity
+from alknet.wire.limits import MOST_HOPS
 from alknet.wire.link import Format
 
 if TYPE_CHECKING:
     from alknet.call.session import Session
+
+# What a peer may have unread of the calls that are passed on to it, of all that its link may have:
+# enough is left that no request which passes can be the one for which the link is cut.
+_CONGESTED: Final = 0.5
 
 
 class Relay:
     """One call between two links: pending on the one it goes to, inbound on the one it came from.
 
     Inputs, outputs and items pass as the raw bytes they came as. Credit and abort pass too, so the
-    flow control is the caller's own and nothing piles up here.
+    flow control is the caller's own and nothing piles up here: the target's invitation to send
+    items is held back while the link to it has enough unsent.
     """
 
-    __slots__ = ("_is_stream", "_origin", "_origin_id", "_span", "_target", "_target_id")
+    __slots__ = (
+        "_has_items",
+        "_held_back",
+        "_invited",
+        "_span",
+        "origin",
+        "origin_id",
+        "target",
+        "target_id",
+    )
 
     def __init__(
-        self, origin: "Session", origin_id: str, target: "Session", *, is_stream: bool
+        self, origin: "Session", origin_id: str, target: "Session", *, has_items: bool
     ) -> None:
-        self._origin = origin
-        self._origin_id = origin_id
-        self._target = target
-        self._target_id = ""
-        self._is_stream = is_stream
+        self.origin = origin
+        self.origin_id = origin_id
+        self.target = target
+        self.target_id = ""
+        self._has_items = has_items
+        self._invited = 0
+        self._held_back = 0
         self._span: Span | None = None
 
     def begin(self, event: CallRequested, name: str, identity: Identity) -> None:
         """Ask the target on behalf of *identity*.
 
         Raises:
-            InvalidInput: the request is too large to be passed on.
-            Unavailable: the target has too many calls in flight, or is gone.
+            InvalidInput: the request is too large to be passed on, or was passed on too often.
+            Unavailable: the target has too much in flight or unread, or is gone.
         """
+        hops = (event.hops or 0) + 1
+        if hops > MOST_HOPS:
+            raise InvalidInput(
+                f"{name} was passed on {hops - 1} times, the most there may be: are there nodes "
+                f"that pass calls on to each other in a circle?"
+            )
+        if self._is_congested():
+            raise Unavailable(f"{self.target.peer} does not read fast enough what it is asked")
         received = event.traceparent
         if received is not None or trace.is_live:
-            about = {"request_id": event.id, "peer": self._origin.peer}
+            about = {"request_id": event.id, "peer": self.origin.peer}
             self._span = trace.relayed(name, received, about)
         try:
-            self._target_id = self._target.pending.ask(
+            self.target_id = self.target.pending.ask(
                 f"/head/{name}",
                 event.input,
                 self,
-                # Of the identity too: all that a request carries is written in one format.
+                # Of the rest too: all that a request carries is written in one format.
                 input_format=event.format,
                 deadline_ms=event.deadline_ms,
+                idle_timeout_ms=event.idle_timeout_ms,
                 parent_id=event.parent_id,
                 forwarded_for=encode(identity, event.format),
-                window=event.window,
+                metadata=event.metadata,
+                window=self.window(event.window),
                 traceparent=None if self._span is None else self._span.traceparent,
+                hops=hops,
             )
         except LocalProtocolError as error:
-            self._end(InvalidInput.code)
+            self.end(InvalidInput.code)
             raise InvalidInput(f"the request cannot be passed on: {error}") from None
         except CallError as error:
-            self._end(error.code)
+            self.end(error.code)
             raise
-        self._origin.inbound[self._origin_id] = self
+        self.origin.inbound[self.origin_id] = self
 
-    def _end(self, code: str | None = None) -> None:
+    def window(self, asked: int | None) -> int | None:
+        """Return the window to ask the target for, when the origin has *asked* for this one."""
+        return asked
+
+    def end(self, code: str | None = None) -> None:
         """Note that the call is over: answered, or with an error of this *code*."""
-        self._origin.inbound.pop(self._origin_id, None)
+        self.origin.inbound.pop(self.origin_id, None)
         span, self._span = self._span, None
         if span is not None:
             span.end(code)
 
+    def fail(self, error: CallError) -> None:
+        """End the call here: the target is told to stop, and the origin why."""
+        self.target.pending.give_up(self.target_id)
+        self.failed(error)
+
+    def _is_congested(self) -> bool:
+        target = self.target
+        return target.encoder.pending > target.limits.unsent_bytes * _CONGESTED
+
     # What the target answers.
 
     def responded(self, output: bytes, format: Format) -> bool:
-        if not self._is_stream:
-            self._end()
-        self._origin.respond(self._origin_id, output, format)
-        return not self._is_stream
+        self.end()
+        self.origin.respond(self.origin_id, output, format)
+        return True
 
     def completed(self) -> None:
-        self._end()
-        self._origin.complete(self._origin_id)
+        self.end()
+        self.origin.complete(self.origin_id)
 
     def failed(self, error: CallError) -> None:
         if isinstance(error, UnknownCode):
             # Whether the code means anything is for the caller to know.
             error = error.sent
-        self._end(error.code)
+        self.end(error.code)
         if isinstance(error, Disconnected):
             # The caller knows the peer by its name, not by an address that only this node sees.
-            error = Disconnected(f"{self._target.peer} has gone: {error.message}")
-        self._origin.refuse(self._origin_id, error)
+            error = Disconnected(f"{self.target.peer} has gone: {error.message}")
+        self.origin.refuse(self.origin_id, error)
 
     def invited(self, items: int) -> None:
-        self._origin.invite(self._origin_id, items)
+        self._held_back += items
+        self._invite()
+
+    def _invite(self) -> None:
+        if self.origin.inbound.get(self.origin_id) is not self:
+            return
+        if self.target.outbox.is_full:
+            self.target.outbox.when_room(self._invite)
+        elif self._held_back:
+            self._invited += self._held_back
+            self.origin.invite(self.origin_id, self._held_back)
+            self._held_back = 0
 
     # What the origin says.
 
     def cancel(self) -> None:
-        self._end(Aborted.code)
-        self._target.pending.give_up(self._target_id)
+        self.end(Aborted.code)
+        self.target.pending.give_up(self.target_id)
 
     def credit(self, items: int) -> None:
-        self._target.pending.grant(self._target_id, items)
+        """Credit means nothing for a call with a single answer."""
 
     def item(self, item: bytes, format: Format) -> None:
-        self._target.pending.send_item(self._target_id, item, format)
+        if not self._has_items:
+            return
+        if self._invited <= 0:
+            self.fail(InvalidInput("more items came than there was credit for"))
+        elif self._is_congested():
+            self.fail(SlowConsumer(f"{self.target.peer} does not read the items fast enough"))
+        else:
+            self._invited -= 1
+            self.target.pending.send_item(self.target_id, item, format)
 
     def finished(self) -> None:
-        self._target.pending.finish_items(self._target_id)
+        self.target.pending.finish_items(self.target_id)

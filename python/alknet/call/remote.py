@@ -25,7 +25,7 @@ from alknet.call.stream import ResumedStream, Start, Stop, Stream
 from alknet.call.trace import Span
 from alknet.call.uplink import Uplink
 from alknet.call.watch import ended
-from alknet.call.wire_time import wire_deadline
+from alknet.call.wire_time import GRACE_MS, wire_deadline
 from alknet.errors import Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
@@ -44,8 +44,8 @@ class RemoteClient(Client):
 
     *timeout*, in seconds, bounds every call that brings none of its own. *on_behalf_of* names the
     caller for whom these calls are made, to a peer that lets us say so, and *parent* the call whose
-    handler makes them. *reconnects* says that somebody will `attach` a new session when this one is
-    lost; calls then wait for it.
+    handler makes them. *node* is who answers where a call names nobody else. *reconnects* says that
+    somebody will `attach` a new session when this one is lost; calls then wait for it.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class RemoteClient(Client):
         on_behalf_of: Identity | None = None,
         parent: Context | None = None,
         reconnects: bool = False,
+        node: str = HERE,
     ) -> None:
+        self._node = node
         self._uplink = Uplink(session, reconnects=reconnects)
         self._timeout = timeout
         self._fields: dict[str, Any] = {}
@@ -98,7 +100,7 @@ class RemoteClient(Client):
                     f"{typed.spec.name} carries secrets and was not sent to "
                     f"{self.session.link.peer_address}, since others could listen: use wss://"
                 )
-            route = (f"/{node}/{typed.spec.name}", typed.output)
+            route = (self._path(node, typed.spec.name), typed.output)
             self._routes[node, type(request)] = route
         path, output = route
         seconds = self._timeout if timeout is None else timeout
@@ -129,7 +131,7 @@ class RemoteClient(Client):
     ) -> Reply:
         typed = operation_type(type(request))
         typed.spec.expect("upload")
-        path = f"/{node}/{typed.spec.name}"
+        path = self._path(node, typed.spec.name)
         span = self._span(path)
         try:
             with ended(span), Timeout(path, math.inf if timeout is None else timeout):
@@ -151,7 +153,7 @@ class RemoteClient(Client):
     ) -> DuplexStream[In, Out]:
         typed = operation_type(type(request))
         typed.spec.expect("duplex")
-        path = f"/{node}/{typed.spec.name}"
+        path = self._path(node, typed.spec.name)
 
         async def start(stream: Stream[Any]) -> Stop:
             with self._opening(path) as span:
@@ -178,26 +180,37 @@ class RemoteClient(Client):
             return await call.wait()
 
     def stream(
-        self, request: Subscription[Item], *, node: str = HERE, window: int = DEFAULT_WINDOW
+        self,
+        request: Subscription[Item],
+        *,
+        node: str = HERE,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Item]:
         typed = operation_type(type(request))
         typed.spec.expect("subscription")
-        path = f"/{node}/{typed.spec.name}"
+        path = self._path(node, typed.spec.name)
         start = self._starter(path, request, typed.output)
         if typed.resume is None or not self._uplink.reconnects:
-            return Stream(start, window)
+            return Stream(start, window, idle_timeout=idle_timeout)
         field, cursor = typed.resume
 
         def after(item: Item) -> Start:
             following = msgspec.structs.replace(request, **{field: getattr(item, cursor)})
             return self._starter(path, following, typed.output)
 
-        return ResumedStream(start, window, after)
+        return ResumedStream(start, window, after, idle_timeout=idle_timeout)
 
     def invoke_stream(
-        self, path: str, input: Any = None, *, window: int = DEFAULT_WINDOW
+        self,
+        path: str,
+        input: Any = None,
+        *,
+        window: int = DEFAULT_WINDOW,
+        idle_timeout: float | None = None,
     ) -> Stream[Any]:
-        return Stream(self._starter(path, {} if input is None else input, _ANYTHING), window)
+        start = self._starter(path, {} if input is None else input, _ANYTHING)
+        return Stream(start, window, idle_timeout=idle_timeout)
 
     def _ask(
         self,
@@ -248,13 +261,19 @@ class RemoteClient(Client):
         span: Span | None,
     ) -> str:
         """Ask for a stream; return the request's id."""
-        request_id = session.pending.ask(
-            path, raw, pending, window=items.window, **self._with(span)
-        )
+        fields = self._with(span)
+        if items.idle_timeout is not None:
+            # The producer is told too, but the consumer's own clock decides.
+            idle_ms = int(items.idle_timeout * 1000) + GRACE_MS
+            fields = {**fields, "idle_timeout_ms": idle_ms}
+        request_id = session.pending.ask(path, raw, pending, window=items.window, **fields)
         pending.span = span
         pending.give_up = partial(session.pending.give_up, request_id)
         items.grant_with(partial(session.pending.grant, request_id))
         return request_id
+
+    def _path(self, node: str, name: str) -> str:
+        return f"/{self._node if node == HERE else node}/{name}"
 
     def _span(self, path: str) -> Span | None:
         """Return the span of a call of *path*, if it belongs to a trace."""

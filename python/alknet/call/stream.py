@@ -27,8 +27,10 @@ class Stream(Items[Item], Generic[Item]):
     blocks of a producer in this process have run, and one elsewhere has been told.
     """
 
-    def __init__(self, start: Start, window: int = DEFAULT_WINDOW) -> None:
-        super().__init__(window)
+    def __init__(
+        self, start: Start, window: int = DEFAULT_WINDOW, *, idle_timeout: float | None = None
+    ) -> None:
+        super().__init__(window, idle_timeout=idle_timeout)
         self._start = start
         self._stop: Stop | None = None
         self._has_begun = False
@@ -59,8 +61,15 @@ class ResumedStream(Stream[Item]):
     what follows it.
     """
 
-    def __init__(self, start: Start, window: int, after: Callable[[Item], Start]) -> None:
-        super().__init__(start, window)
+    def __init__(
+        self,
+        start: Start,
+        window: int,
+        after: Callable[[Item], Start],
+        *,
+        idle_timeout: float | None = None,
+    ) -> None:
+        super().__init__(start, window, idle_timeout=idle_timeout)
         self._after = after
         self._failures = 0
 

@@ -24,6 +24,7 @@ frame_bytes = 16777216
 calls_in_flight = 1024
 handshake_seconds = 10.0
 silence_seconds = 45.0  # a peer of which nothing was heard for so long is gone
+stalled_seconds = 120.0  # a subscription that is not read for so long is ended
 
 [secrets]  # derive, encrypt, decrypt, passwords; the seed itself never leaves the vault
 

@@ -112,10 +112,10 @@ class DirectoryService(Service, namespace="services"):
                 "a service of this process is given to open_node(services=...)"
             )
         name = session.peer
-        if self._home.is_here(name):
+        if not self._home.can_be_called(name):
             raise InvalidInput(
-                f"a peer called {name!r} cannot be called, for that means the node itself: "
-                f"give it another name under [[auth.peers]]"
+                f"a peer called {name!r} cannot be called, for in a path that means something "
+                f"else: give it another name under [[auth.peers]]"
             )
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
         confidential = {each.name for each in request.operations if each.confidential}
