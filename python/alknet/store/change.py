@@ -10,18 +10,29 @@ from alknet.errors import Conflict
 from alknet.store import audit
 from alknet.store.catalogue import Catalogue, OpenGraph
 from alknet.store.feed import AnyStream, publish
+from alknet.store.open_graphs import OpenGraphs
 
 
 class Change:
-    """A transaction under way. `by` is the id of who asked, `now` its time in Unix seconds."""
+    """A transaction under way. `by` is the id of who asked, `now` its time in Unix seconds.
 
-    __slots__ = ("by", "catalogue", "connection", "now")
+    *graphs* remembers graphs of this *catalogue*, for who makes many changes.
+    """
 
-    def __init__(self, connection: apsw.Connection, catalogue: Catalogue, by: str | None) -> None:
+    __slots__ = ("_graphs", "by", "catalogue", "connection", "now")
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        catalogue: Catalogue,
+        by: str | None,
+        graphs: OpenGraphs | None = None,
+    ) -> None:
         self.connection = connection
         self.catalogue = catalogue
         self.by = by
         self.now = time.time()
+        self._graphs = graphs
 
     def graph(self, name: str) -> OpenGraph:
         """Return the graph called *name*, which can be changed.
@@ -30,7 +41,9 @@ class Change:
             NotFound: there is none.
             Conflict: it is archived.
         """
-        return self.catalogue.graph(self.connection, name).writable()
+        if self._graphs is None:
+            return self.catalogue.graph(self.connection, name).writable()
+        return self._graphs.find(self.connection, name).writable()
 
     def audit(self, action: str, subject: str, **details: Any) -> None:
         """Note in the audit log, with this transaction, what its maker does."""

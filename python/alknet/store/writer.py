@@ -30,6 +30,9 @@ Transaction = Callable[[apsw.Connection], T]
 _MOST_IN_A_COMMIT: Final = 256
 
 
+_NOT_RUN: Final = outcome.Error(RuntimeError("not run"))
+
+
 class _Job:
     """One transaction on its way; whoever gets hold of `begun` first decides whether it runs."""
 
@@ -39,7 +42,12 @@ class _Job:
         self.transaction = transaction
         self.task = task
         self.begun = Lock()
-        self.outcome: outcome.Outcome[Any] = outcome.Error(RuntimeError("not run"))
+        self.outcome: outcome.Outcome[Any] = _NOT_RUN
+
+    def withdraw(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        """See to it that the transaction does not run, if it has not begun."""
+        withdrawn = self.begun.acquire(blocking=False)
+        return trio.lowlevel.Abort.SUCCEEDED if withdrawn else trio.lowlevel.Abort.FAILED
 
 
 class Writer:
@@ -69,12 +77,7 @@ class Writer:
         await trio.lowlevel.checkpoint_if_cancelled()
         job = _Job(transaction, trio.lowlevel.current_task())
         self._queue.put(job)
-
-        def abandon(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            withdrawn = job.begun.acquire(blocking=False)
-            return trio.lowlevel.Abort.SUCCEEDED if withdrawn else trio.lowlevel.Abort.FAILED
-
-        result: T = await trio.lowlevel.wait_task_rescheduled(abandon)
+        result: T = await trio.lowlevel.wait_task_rescheduled(job.withdraw)
         return result
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 import apsw
 import msgspec
@@ -22,6 +22,7 @@ from alknet.store.change import Change
 from alknet.store.connection import Check, Synchronous
 from alknet.store.database import Database, open_database
 from alknet.store.feed import Feed
+from alknet.store.open_graphs import OpenGraphs
 
 log = structlog.get_logger("alknet.storage")
 
@@ -51,6 +52,30 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.path is None else folder / self.path
 
 
+class _Deed(Generic[T]):
+    """A change as a transaction.
+
+    A closure would do, and be six objects for the collector of cycles to look at, which showed.
+    """
+
+    __slots__ = ("_by", "_catalogue", "_change", "_graphs")
+
+    def __init__(
+        self,
+        change: Callable[[Change], T],
+        catalogue: Catalogue,
+        by: str | None,
+        graphs: OpenGraphs,
+    ) -> None:
+        self._change = change
+        self._catalogue = catalogue
+        self._by = by
+        self._graphs = graphs
+
+    def __call__(self, connection: apsw.Connection) -> T:
+        return self._change(Change(connection, self._catalogue, self._by, self._graphs))
+
+
 class Storage(Service):
     """An open database with its feed; the handlers are in the classes that derive from it."""
 
@@ -64,6 +89,9 @@ class Storage(Service):
         # One for each side, since it belongs to a thread: the writer's and Trio's.
         self._written = Catalogue()
         self._read = Catalogue()
+        self._written_graphs: OpenGraphs
+        self._read_graphs: OpenGraphs
+        self._read_at = 0
 
     @classmethod
     def create(cls, host: Host) -> Self:
@@ -78,6 +106,9 @@ class Storage(Service):
             ) as database:
                 self._database = database
                 self._feed = Feed(database)
+                self._written_graphs = OpenGraphs(self._written)
+                self._read_graphs = OpenGraphs(self._read)
+                await database.write(self._written_graphs.watch)
                 await database.write(exchange.forget_imports)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._keep_pruned)
@@ -87,10 +118,7 @@ class Storage(Service):
     async def _change(self, context: Context, change: Callable[[Change], T]) -> T:
         """Return what *change* does, on behalf of the caller, once it is committed."""
         by = context.identity.id if context.identity else None
-        catalogue = self._written
-        return await self._database.write(
-            lambda connection: change(Change(connection, catalogue, by))
-        )
+        return await self._database.write(_Deed(change, self._written, by, self._written_graphs))
 
     async def _keep_pruned(self) -> None:
         """Delete old events now and then, a few at a time so that writers need not wait."""
@@ -106,10 +134,11 @@ class Storage(Service):
 
     def _look(self, graph: str, query: Callable[[apsw.Connection, OpenGraph], T]) -> T:
         """Return what *query* finds, at once, in the graph called *graph*."""
-        catalogue = self._read
-        return self._database.look(
-            lambda connection: query(connection, catalogue.graph(connection, graph))
-        )
+        database, graphs = self._database, self._read_graphs
+        if database.commits != self._read_at:
+            graphs.forget()
+            self._read_at = database.commits
+        return database.look(lambda connection: query(connection, graphs.find(connection, graph)))
 
 
 @contextmanager

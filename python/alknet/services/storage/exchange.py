@@ -15,7 +15,7 @@ from alknet.protocol.storage import (
     Line,
 )
 from alknet.runtime.service import handler
-from alknet.services.storage.sealing import OPENING, SEALING, SealedHandlers
+from alknet.services.storage.sealing import NOTHING, OPENING, SEALING, SealedHandlers
 from alknet.store import exchange
 
 
@@ -26,7 +26,8 @@ class ExchangeHandlers(SealedHandlers):
     async def add_batch(self, request: AddBatch, context: Context) -> Counts:
         records = await self._opened_lines(context, request.graph, request.records)
         return await self._keep(
-            context, lambda change, seals: exchange.add(change, request.graph, records, seals)
+            context,
+            lambda change, seals=NOTHING: exchange.add(change, request.graph, records, seals),
         )
 
     @handler
@@ -86,5 +87,7 @@ class ExchangeHandlers(SealedHandlers):
     ) -> Counts:
         return await self._keep(
             context,
-            lambda change, seals: exchange.continue_import(change, id, graph, records, seals),
+            lambda change, seals=NOTHING: exchange.continue_import(
+                change, id, graph, records, seals
+            ),
         )

@@ -11,7 +11,7 @@ from alknet.protocol.storage import (
     UpdateNode,
 )
 from alknet.runtime.service import handler
-from alknet.services.storage.sealing import SEALING, SealedHandlers
+from alknet.services.storage.sealing import NOTHING, SEALING, SealedHandlers
 from alknet.store import nodes
 
 
@@ -22,7 +22,7 @@ class NodeHandlers(SealedHandlers):
     async def add_node(self, request: AddNode, context: Context) -> Node:
         return await self._keep(
             context,
-            lambda change, seals: nodes.add(
+            lambda change, seals=NOTHING: nodes.add(
                 change,
                 request.graph,
                 request.type,
@@ -51,7 +51,7 @@ class NodeHandlers(SealedHandlers):
     async def update_node(self, request: UpdateNode, context: Context) -> Node:
         return await self._keep(
             context,
-            lambda change, seals: nodes.update(
+            lambda change, seals=NOTHING: nodes.update(
                 change,
                 request.graph,
                 request.key,

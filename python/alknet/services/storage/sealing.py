@@ -4,7 +4,7 @@ The vault is another service's; it is asked through the caller's own context, so
 the caller's tenant, and locked when that is locked.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -35,6 +35,8 @@ T = TypeVar("T")
 L = TypeVar("L", bound=Line)
 Kept = TypeVar("Kept", covariant=True)
 
+# Before anything has been sealed.
+NOTHING: Final[Seals] = {}
 # What a handler that keeps attributes has to declare that it uses.
 SEALING: Final = (Encrypt, DeriveEncryptionKey)
 OPENING: Final = (Decrypt,)
@@ -46,7 +48,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 class Keep(Protocol[Kept]):
     """A change that keeps attributes; *seals* holds those of them that have been sealed."""
 
-    def __call__(self, change: Change, seals: Seals) -> Kept: ...
+    def __call__(self, change: Change, seals: Seals = ...) -> Kept: ...
 
 
 class SealedHandlers(Storage):
@@ -107,13 +109,13 @@ class SealedHandlers(Storage):
 
     async def _keep(self, context: Context, keep: Keep[T]) -> T:
         """Return what *keep* does, on behalf of the caller, with what it needs sealed."""
-        seals: Seals = {}
+        change: Callable[[Change], T] = keep
         while True:
             try:
-                return await self._change(context, partial(keep, seals=seals))
+                return await self._change(context, change)
             except Unsealed as unsealed:
                 plain = unsealed.plain
-            seals = await _sealed(context.env, plain)
+            change = partial(keep, seals=await _sealed(context.env, plain))
 
     async def _opened_lines(self, context: Context, graph: str, lines: Sequence[L]) -> Sequence[L]:
         """Return *lines* with the attributes, in clear, of those that were sealed in *graph*.
