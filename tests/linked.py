@@ -38,6 +38,7 @@ class FarInvocation:
     """A call that nobody in this process waits for: it has a deadline, and counts its outcomes."""
 
     is_local = False
+    sender = "a link"
     span = None
 
     def __init__(self, entry, request, deadline=math.inf, dispatcher=None):

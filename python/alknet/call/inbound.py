@@ -70,6 +70,10 @@ class RemoteInvocation(Invocation):
             invite(DEFAULT_WINDOW)
 
     @property
+    def sender(self) -> Session:
+        return self.session
+
+    @property
     def context(self) -> Context:
         return self._context(read_metadata(self._event))
 

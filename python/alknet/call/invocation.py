@@ -88,6 +88,11 @@ class Invocation(ABC):
     span: Span | None
 
     @property
+    def sender(self) -> object:
+        """The link that the call came by; None if it comes from this process."""
+        return None
+
+    @property
     @abstractmethod
     def context(self) -> Context:
         """The call's surroundings, made when they are first asked for."""
