@@ -16,7 +16,7 @@ from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
 from alknet.dialer import Dialer
 from alknet.errors import first_of
-from alknet.keys import Ed25519Key
+from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
 from alknet.runtime.service import Service
@@ -34,7 +34,7 @@ _SLOW_SECONDS = 5.0
 async def connect(
     url: str,
     *,
-    identity: Ed25519Key | str,
+    identity: Ed25519Key | CertifiedKey | str,
     expect: bytes | str | None = None,
     services: Iterable[Service] = (),
     node: Dispatcher | None = None,
@@ -50,16 +50,16 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
 
-    *identity* is the key, or the token, that proves who we are. *expect* is the public key that the
-    node must hold, as 32 bytes or as its fingerprint (`SHA256:...`); without it, whoever answers at
-    *url* is believed. *services* are offered to the node: they run here, and can be called through
-    it under our name, by callers with the scopes that both they and *grant* name. With *node*, a
-    `Node.dispatcher`, that node's own services and all that its peers answer are offered in place
-    of *services*: `/us/secrets/derive`, `/us/worker-1/echo/say`. *timeout*, in seconds, bounds
-    every call that brings none. *capabilities* are what our services may be lent, as with
-    `open_node`. *strict* fails a call to our services whose answer is not what the
-    operation promises, as `strict` under [node] does. *dial* opens the link, in place of the
-    transport that *url* names: a road of your own.
+    *identity* is the key (alone, or with its certificate) or the token that proves who we are.
+    *expect* is the public key that the node must hold, as 32 bytes or as its fingerprint
+    (`SHA256:...`); without it, whoever answers at *url* is believed. *services* are offered to the
+    node: they run here, and can be called through it under our name, by callers with the scopes
+    that both they and *grant* name. With *node*, a `Node.dispatcher`, that node's own services and
+    all that its peers answer are offered in place of *services*: `/us/secrets/derive`,
+    `/us/worker-1/echo/say`. *timeout*, in seconds, bounds every call that brings none.
+    *capabilities* are what our services may be lent, as with `open_node`. *strict* fails a call to
+    our services whose answer is not what the operation promises, as `strict` under [node] does.
+    *dial* opens the link, in place of the transport that *url* names: a road of your own.
 
     Over `tls://` and `wss://` the node's certificate must be of the key *expect*, or be vouched for
     by an authority in the PEM file *ca*; without that file, by one that the operating system

@@ -15,7 +15,7 @@ from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import AlknetError, CallError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
-from alknet.keys import Ed25519Key
+from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
 from alknet.transport.admission import enter
 from alknet.transport.road import Dial
@@ -31,7 +31,7 @@ class Dialer:
     def __init__(
         self,
         url: str,
-        identity: Ed25519Key | str,
+        identity: Ed25519Key | CertifiedKey | str,
         *,
         dial: Dial,
         expect: bytes | str | None,

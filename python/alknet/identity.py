@@ -14,7 +14,8 @@ class Identity(msgspec.Struct, frozen=True):
     scope may end in `*` (`secrets:*`, or `*` alone) and then covers every scope that starts with
     what stands before the star. `resources` maps `type:id` to the actions allowed on it. `tenant`
     says whose seed the vault uses for this caller; empty means the node's own. `denied` are scopes
-    that it has not, whatever is granted; they may end in a star too.
+    that it has not, whatever is granted; they may end in a star too. Who is held to `only` some
+    operations can call no others, whatever its scopes.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Identity(msgspec.Struct, frozen=True):
     resources: dict[str, frozenset[str]] = {}
     tenant: str = ""
     denied: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
 
     def has(self, scope: str) -> bool:
         """Tell whether *scope* is covered by a granted one, and no part of it is denied.
@@ -42,13 +44,15 @@ class Identity(msgspec.Struct, frozen=True):
     def narrowed_to(self, other: "Identity") -> "Identity":
         """Return *other*, able to do only what both may: neither can lend the other a right.
 
-        What either is denied is denied. The resources are those that both list, each with the
-        actions that both allow; who is granted `*` owns every resource, and so takes none of the
-        other's away. Who belongs to one tenant can lend itself to no other: what comes out then may
-        do nothing.
+        What either is denied is denied, and what either is held to holds. The resources are those
+        that both list, each with the actions that both allow; who is granted `*` owns every
+        resource, and so takes none of the other's away. Who belongs to one tenant can lend itself
+        to no other: what comes out then may do nothing.
         """
+        held = [each.only for each in (self, other) if each.only is not None]
+        only = frozenset.intersection(*held) if held else None
         if self.tenant not in ("", other.tenant):
-            return Identity(other.id, tenant=other.tenant)
+            return Identity(other.id, tenant=other.tenant, only=only)
         scopes = {scope for scope in self.scopes if other._is_granted(scope)}
         scopes |= {scope for scope in other.scopes if self._is_granted(scope)}
         if self.has("*"):
@@ -62,7 +66,7 @@ class Identity(msgspec.Struct, frozen=True):
                 if name in self.resources
             }
         denied = self.denied | other.denied
-        return Identity(other.id, frozenset(scopes), resources, other.tenant, denied)
+        return Identity(other.id, frozenset(scopes), resources, other.tenant, denied, only)
 
 
 def _cover(one: str, other: str) -> bool:

@@ -18,6 +18,7 @@ Wherever a path is wanted, `str` and `DerivationPath` both do; wherever bytes ar
 bytes-like does, so that a caller can wipe the `bytearray` it passed.
 """
 
+import base64
 from typing import Final
 
 from alknet._core.aead import EncryptedData, aes_gcm_open, aes_gcm_seal
@@ -48,12 +49,14 @@ from alknet._core.vault import (
     memory_status,
     site_path,
 )
+from alknet.errors import BadKey
 
 DEFAULT_ALPHABET: Final = _DEFAULT_ALPHABET
 """What `Keyring.password_text` writes with: A-Z, a-z, 0-9, `-` and `_`."""
 
 __all__ = [
     "DEFAULT_ALPHABET",
+    "CertifiedKey",
     "DerivationPath",
     "Ed25519Key",
     "EncryptedData",
@@ -78,3 +81,35 @@ __all__ = [
     "verify_ed25519",
     "verify_schnorr",
 ]
+
+_CERTIFICATE: Final = "ssh-ed25519-cert-v01@openssh.com"
+
+
+class CertifiedKey:
+    """An Ed25519 key with the SSH certificate that says whose it is (PROTOCOL.certkeys).
+
+    *certificate* is the line that `ssh-keygen -s` writes to `id_ed25519-cert.pub`. Whether it is
+    good is for the node to say to which it is shown.
+
+    Raises:
+        BadKey: it is no such line.
+    """
+
+    def __init__(self, key: Ed25519Key, certificate: str) -> None:
+        kind, _, rest = certificate.strip().partition(" ")
+        try:
+            if kind != _CERTIFICATE or not rest:
+                raise ValueError
+            self.certificate = base64.b64decode(rest.split()[0], validate=True)
+        except ValueError:
+            raise BadKey(f"this is no line with an {_CERTIFICATE} certificate") from None
+        self._key = key
+
+    @property
+    def public_key(self) -> bytes:
+        """The 32 raw bytes of the public key."""
+        return self._key.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the key's signature, 64 bytes, over *message*."""
+        return self._key.sign(message)

@@ -1,5 +1,7 @@
 """`alknet services` and `alknet schema`, against a node of this process."""
 
+from .command import alknet
+
 
 async def test_services_lists_what_the_caller_may_call(ask):
     done = await ask("services")
@@ -52,3 +54,10 @@ async def test_what_does_not_exist_has_no_schema(ask):
         "alknet: there is no operation 'secrets/reveal' here; "
         "services/list names those you may call\n",
     )
+
+
+async def test_the_schema_of_the_settings_is_printed_without_a_node(tmp_path):
+    done = await alknet("schema", "--settings", cwd=tmp_path)
+
+    assert (done.code, done.stderr) == (0, "")
+    assert set(done.json["properties"]) >= {"node", "limits", "auth", "config", "secrets"}

@@ -1,10 +1,13 @@
 """Who the command line is: keys and tokens that others can read are not used."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from alknet.cli.failure import Failure
-from alknet.cli.identity import read_key, read_token
-from alknet.keys import Ed25519Key
+from alknet.cli.identity import read_key, read_token, with_certificate
+from alknet.keys import CertifiedKey, Ed25519Key
 
 from ..people import ALICE_KEY
 from .command import alknet
@@ -92,3 +95,21 @@ async def test_an_encrypted_key_asks_for_its_passphrase_at_the_terminal(node, al
     assert "the passphrase does not open this OpenSSH private key" in wrong.stdout
     assert unasked.code == 1
     assert "is encrypted: give its passphrase" in unasked.stderr
+
+
+def test_a_certificate_beside_the_key_is_shown_with_it(tmp_path):
+    vectors = Path(__file__).parent.parent / "vectors" / "ssh_certificates.json"
+    line = json.loads(vectors.read_text())["certificates"]["plain"]
+    path = tmp_path / "operator.key"
+    key = Ed25519Key.generate()
+    assert with_certificate(key, path) is key
+
+    beside = tmp_path / "operator.key-cert.pub"
+    beside.write_text(line)
+    certified = with_certificate(key, path)
+    assert isinstance(certified, CertifiedKey)
+    assert certified.public_key == key.public_key
+
+    beside.write_text("nonsense")
+    with pytest.raises(Failure, match=r"operator\.key-cert\.pub: this is no line with"):
+        with_certificate(key, path)

@@ -1,15 +1,18 @@
 """`alknet init`: a node that can be served at once, a phrase that is shown once."""
 
 import re
+import signal
 import stat
 
 import pytest
 
 from alknet import load
+from alknet.cli import stack_toml
 from alknet.keys import Ed25519Key, Keyring, parse_ssh_public_line, ssh_fingerprint
+from alknet.protocol.forwarding import ForwardingPolicy
 
 from ..people import node_key
-from .command import alknet, running
+from .command import alknet, environment, running
 from .typist import typist
 
 
@@ -62,6 +65,39 @@ async def test_what_it_makes_can_be_served(tmp_path):
 
     assert done.code == 0
     assert done.json["vault"]["locked"] is False
+
+
+PROFILES = {
+    "minimal": ("head", {"secrets", "auth"}),
+    "head": ("head", {"secrets", "storage", "auth", "config"}),
+    "worker": ("worker-1", {"auth", "config"}),
+    "auth-node": ("auth-node", {"storage", "auth", "config"}),
+    "secret-node": ("secret-node", {"secrets", "auth", "config"}),
+}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+async def test_each_profile_can_be_served_as_it_is_written(tmp_path, profile):
+    name, services = PROFILES[profile]
+    done = await alknet("init", "--profile", profile, "--phrase-file", "phrase", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    settings = load(tmp_path / "stack.toml")
+    assert set(settings.services) == services
+    if "config" in services:
+        assert settings.services["config"].forwarding == ForwardingPolicy("deny", ())
+
+    # As whoever starts several on one machine would: by the environment, the file as it is.
+    env = environment(ALKNET__NODE__LISTEN='["ws://127.0.0.1:0"]')
+    async with running("serve", "--phrase-file", "phrase", cwd=tmp_path, env=env) as node:
+        url = (await node.line()).removeprefix("ready ")
+        done = await alknet("status", "--node", url, "--json", cwd=tmp_path)
+        assert done.code == 0, done.stderr
+        assert done.json["node"] == name
+        assert (await node.end(signal.SIGTERM)).code == 0
+
+
+def test_there_are_no_other_profiles():
+    assert list(PROFILES) == list(stack_toml.PROFILES)
 
 
 @pytest.mark.parametrize("words", [12, 24])

@@ -67,6 +67,26 @@ async def test_it_logs_to_stderr_in_json_lines(stack):
     assert events == ["stopping on a signal", "stopping"]
 
 
+async def test_a_hangup_reads_the_settings_anew_and_a_bad_file_changes_nothing(stack):
+    path = stack / "stack.toml"
+    good = path.read_text().replace("calls_per_second = 0", "calls_per_second = 7000")
+    asked = ("call", "/head/config/rate-limits", "--identity", stack / "operator.key", "--node")
+    async with running("serve", *config(stack), *phrase(stack)) as node:
+        url = (await node.line()).removeprefix("ready ")
+        path.write_text(good)
+        node.process.send_signal(signal.SIGHUP)
+        await node.logs("settings reloaded")
+        assert (await alknet(*asked, url, cwd=stack)).json["calls_per_second"] == 7000
+        path.write_text(good.replace("7000", '"many"'))
+        node.process.send_signal(signal.SIGHUP)
+        await node.logs("settings not reloaded: those in force stay")
+        assert (await alknet(*asked, url, cwd=stack)).json["calls_per_second"] == 7000
+        done = await node.end(signal.SIGTERM)
+
+    assert done.code == 0
+    assert "config.rate_limits.calls_per_second: expected `int`, got `str`" in done.stderr
+
+
 async def test_the_phrase_may_come_through_a_descriptor(stack):
     reading, writing = os.pipe()
     os.write(writing, PHRASE.encode())

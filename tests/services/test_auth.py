@@ -1,9 +1,12 @@
 """AuthService: whose credential it is, and what its owner may do."""
 
 import hashlib
+import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import trio
 
 from alknet import connect, open_node
 from alknet.errors import (
@@ -12,6 +15,7 @@ from alknet.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    RateLimited,
     Refused,
     Unauthenticated,
 )
@@ -19,9 +23,12 @@ from alknet.identity import Identity
 from alknet.keys import ssh_fingerprint
 from alknet.protocol.auth import (
     CheckAccess,
+    CloseSessions,
+    Credential,
     Denied,
     Granted,
     KeyCount,
+    OpenSession,
     ReloadKeys,
     VerifyPubkey,
     VerifyToken,
@@ -34,6 +41,7 @@ from ..people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_settings
 from .keys import line_of
 
 API_KEY = "hunter2-hunter2-hunter2"
+ROOT_ALICE = Identity("alice", frozenset({"*"}))
 TOKEN = Token("ci", f"sha256:{hashlib.sha256(API_KEY.encode()).hexdigest()}", frozenset({"a"}))
 
 
@@ -54,7 +62,8 @@ def client(node):
 async def test_a_listed_key_is_granted_to_its_peer(client):
     verdict = await client.call(VerifyPubkey(ALICE_KEY.public_key))
 
-    assert verdict == Granted(Identity("alice", frozenset({"*"})))
+    fingerprint = ssh_fingerprint(ALICE_KEY.public_key)
+    assert verdict == Granted(ROOT_ALICE, Credential("key", fingerprint))
 
 
 async def test_an_unlisted_key_is_denied_by_its_fingerprint(client):
@@ -75,14 +84,17 @@ async def test_what_is_no_key_is_invalid(client, size):
 
 
 async def test_an_api_key_is_granted_to_its_holder(client):
-    assert await client.call(VerifyToken(API_KEY)) == Granted(Identity("ci", frozenset({"a"})))
+    verdict = await client.call(VerifyToken(API_KEY))
+
+    digest = TOKEN.hash.removeprefix("sha256:")
+    assert verdict == Granted(Identity("ci", frozenset({"a"})), Credential("token", digest))
 
 
 async def test_a_signed_token_is_granted_to_the_owner_of_the_key_once(client):
     key_id = hashlib.sha256(ALICE_KEY.public_key).digest()
     token = sign_token(ALICE_KEY, key_id, time.time())
 
-    assert await client.call(VerifyToken(token)) == Granted(Identity("alice", frozenset({"*"})))
+    assert (await client.call(VerifyToken(token))).identity == ROOT_ALICE
     assert await client.call(VerifyToken(token)) == Denied(
         "the token has been used already: make a new one"
     )
@@ -219,3 +231,134 @@ async def test_a_refused_peer_has_no_call_read(node):
     with pytest.raises((Refused, Disconnected)):
         async with connect(node.url, identity=STRANGER_KEY) as client:
             await client.call(Ping())
+
+
+# Credentials that end.
+
+
+async def ended(client):
+    """Wait until the link of *client* is closed by the node."""
+    with trio.fail_after(5):
+        await client.session.closed()
+
+
+async def test_a_link_ends_with_the_credential_that_it_came_by(stack, keyring):
+    two = STACK + '[[auth.peers]]\nname = "bob"\nkeys = ["{bob}"]\nscopes = ["{scope}"]\n'
+
+    def write(alice, bob, scope="a"):
+        stack.write_text(two.format(alice=line_of(alice), bob=line_of(bob), scope=scope))
+
+    write(ALICE_KEY, WORKER_KEY)
+    async with open_node(stack, keyring=keyring) as node:
+        async with (
+            connect(node.url, identity=ALICE_KEY) as alice,
+            connect(node.url, identity=WORKER_KEY) as bob,
+        ):
+            assert (await node.client.call(ReloadKeys())).ended == 0
+            write(ALICE_KEY, STRANGER_KEY)
+            assert (await node.client.call(ReloadKeys())).ended == 1
+            await ended(bob)
+            with pytest.raises(Disconnected):
+                await bob.call(Ping())
+            assert await alice.call(Ping())
+
+
+async def test_a_link_ends_when_its_credential_is_good_for_something_else(stack, keyring):
+    async with open_node(stack, keyring=keyring) as node:
+        async with connect(node.url, identity=ALICE_KEY) as alice:
+            text = STACK.format(alice=line_of(ALICE_KEY))
+            stack.write_text(text.replace('scopes = ["*"]', 'scopes = ["config:read"]'))
+            assert (await node.client.call(ReloadKeys())).ended == 1
+            await ended(alice)
+
+
+async def test_a_link_ends_when_its_key_is_revoked(stack, keyring):
+    async with open_node(stack, keyring=keyring) as node:
+        async with connect(node.url, identity=ALICE_KEY) as alice:
+            text = STACK.format(alice=line_of(ALICE_KEY))
+            fingerprint = ssh_fingerprint(ALICE_KEY.public_key)
+            stack.write_text(text.replace("[auth]\n", f'[auth]\nrevoked = ["{fingerprint}"]\n'))
+            await node.reload()
+            await ended(alice)
+        with pytest.raises(Refused, match=f"{re.escape(fingerprint)} was revoked"):
+            async with connect(node.url, identity=ALICE_KEY):
+                pass
+
+
+async def test_a_link_ends_when_its_credential_expires(keyring):
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    token = Token("ci", TOKEN.hash, expires=soon)
+    async with open_node(node_settings(tokens=(token,)), keyring=keyring) as node:
+        async with connect(node.url, identity=API_KEY) as client:
+            assert await client.call(Ping())
+            await ended(client)
+        assert datetime.now(UTC) >= soon
+        with pytest.raises(Refused):
+            async with connect(node.url, identity=API_KEY):
+                pass
+
+
+# Session tokens.
+
+
+async def test_a_session_token_lets_its_holder_in_again_for_a_while(node):
+    async with connect(node.url, identity=ALICE_KEY) as alice:
+        session = await alice.call(OpenSession(seconds=60, scopes=frozenset({"services:peers"})))
+        assert session.token.startswith("als_")
+        assert time.time() < session.expires <= time.time() + 60
+        assert session.token not in repr(session)
+
+        async with connect(node.url, identity=session.token) as again:
+            peers = await again.invoke("/head/services/peers")
+            assert [each["peer_id"] for each in peers["peers"]] == ["alice"]
+            with pytest.raises(Forbidden, match="'alice' may not call secrets/status"):
+                await again.invoke("/head/secrets/status")
+
+
+async def test_a_session_token_gives_no_other(node):
+    async with connect(node.url, identity=ALICE_KEY) as alice:
+        token = (await alice.call(OpenSession())).token
+        async with connect(node.url, identity=token) as again:
+            with pytest.raises(Forbidden, match="cannot be used to get another"):
+                await again.call(OpenSession())
+    with pytest.raises(InvalidInput, match="for who asks for it over a link of their own"):
+        await node.client.call(OpenSession())
+
+
+async def test_session_tokens_can_be_taken_back(node):
+    async with connect(node.url, identity=ALICE_KEY) as alice:
+        tokens = [(await alice.call(OpenSession())).token for _ in range(2)]
+        async with connect(node.url, identity=tokens[0]) as again:
+            assert await alice.call(CloseSessions()) == 2
+            await ended(again)
+        for token in tokens:
+            with pytest.raises(Refused):
+                async with connect(node.url, identity=token):
+                    pass
+        assert await alice.call(Ping())
+
+
+async def test_a_session_ends_with_the_key_that_it_was_opened_with(stack, keyring):
+    async with open_node(stack, keyring=keyring) as node:
+        async with connect(node.url, identity=ALICE_KEY) as alice:
+            token = (await alice.call(OpenSession())).token
+        async with connect(node.url, identity=token) as again:
+            stack.write_text(STACK.format(alice=line_of(WORKER_KEY)))
+            assert (await node.client.call(ReloadKeys())).ended == 1
+            await ended(again)
+        with pytest.raises(Refused):
+            async with connect(node.url, identity=token):
+                pass
+
+
+async def test_nobody_has_more_session_tokens_than_they_can_use(node):
+    async with connect(node.url, identity=ALICE_KEY) as alice:
+        for _ in range(64):
+            await alice.call(OpenSession(seconds=50))
+        with pytest.raises(
+            RateLimited, match="has 64 session tokens and 64 are the most"
+        ) as caught:
+            await alice.call(OpenSession())
+        assert 1 <= caught.value.details["retry_after"] <= 50
+        await alice.call(CloseSessions())
+        await alice.call(OpenSession())

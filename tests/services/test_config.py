@@ -1,20 +1,26 @@
 """ConfigService: the policies in force, and their replacement, all or nothing."""
 
 import pytest
+import structlog
+import trio
+from structlog.testing import capture_logs
 
 from alknet import connect, open_node
-from alknet.errors import InvalidInput
+from alknet.errors import InvalidInput, SettingsError
+from alknet.protocol.auth import Granted, VerifyPubkey
 from alknet.protocol.config import (
-    ForwardingPolicy,
-    ForwardingRule,
+    CheckForwarding,
     GetForwardingPolicy,
     GetRateLimits,
     RateLimits,
     ReloadForwarding,
     ReloadRateLimits,
+    WatchForwarding,
+    WatchRateLimits,
 )
+from alknet.protocol.forwarding import ForwardingPolicy, ForwardingRule
 
-from ..people import ALICE_KEY, node_settings
+from ..people import ALICE_KEY, STRANGER_KEY, node_settings
 from .keys import line_of
 
 POLICY = ForwardingPolicy("allow", (ForwardingRule("db.internal:5432", "deny"),))
@@ -37,51 +43,6 @@ async def test_what_is_put_in_force_is_what_is_returned_and_what_is_read(client)
     limits = RateLimits(max_auth_attempts=3)
     assert await client.call(ReloadRateLimits(limits)) == limits
     assert await client.call(GetRateLimits()) == limits
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "db.internal:5432",
-        "*:*",
-        "*.internal:80",
-        "a*b:1-65535",
-        "10.0.0.1:22",
-        "10.0.0.0/8:*",
-        "[::1]:80",
-        "[2001:db8::]/32:443",
-        "host_name:8000-8999",
-    ],
-)
-def test_a_target_that_can_be_matched_against_is_taken(target):
-    assert ForwardingRule(target, "allow").target == target
-
-
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
-        ("", "should read host:port"),
-        ("host", "should read host:port"),
-        ("host:", "should read host:port"),
-        (":80", "should read host:port"),
-        ("host:http", "should read host:port"),
-        ("::1:80", "should read host:port"),
-        ("host:80:81", "should read host:port"),
-        ("a*b*c:80", "has a bad host name; one '*' may stand for any part of it"),
-        ("ho st:80", "has a bad host name"),
-        ("10.0.0.0/33:80", "has a bad block of addresses"),
-        ("10.0.0.1/8:80", "has a bad block of addresses"),
-        ("[nonsense]:80", "has a bad block of addresses"),
-        ("host:0", "has ports out of order or above 65535"),
-        ("host:65536", "has ports out of order or above 65535"),
-        ("host:90-80", "has ports out of order or above 65535"),
-        ("host:0-80", "has ports out of order or above 65535"),
-    ],
-)
-def test_a_target_that_could_not_is_refused_and_says_why(target, words):
-    with pytest.raises(InvalidInput) as caught:
-        ForwardingRule(target, "allow")
-    assert str(caught.value).startswith(f"the target {target!r} {words}")
 
 
 async def test_a_policy_with_a_fault_leaves_the_one_in_force_untouched(client):
@@ -137,3 +98,126 @@ async def test_a_reload_without_a_policy_takes_what_the_file_says_now(tmp_path, 
                 await client.call(ReloadRateLimits())
             assert (await client.call(GetForwardingPolicy())).default == "allow"
             assert (await client.call(GetRateLimits())).calls_per_second == 7
+
+
+# News.
+
+
+@pytest.mark.parametrize(
+    ("watch", "reload", "values"),
+    [
+        (
+            WatchForwarding(),
+            ReloadForwarding,
+            [ForwardingPolicy(), POLICY, ForwardingPolicy("allow")],
+        ),
+        (WatchRateLimits(), ReloadRateLimits, [RateLimits(), RateLimits(1), RateLimits(2)]),
+    ],
+)
+async def test_who_watches_is_sent_what_is_in_force_and_what_takes_its_place(
+    client, watch, reload, values
+):
+    async with client.stream(watch) as items:
+        assert await anext(items) == values[0]
+        for value in values[1:]:
+            await client.call(reload(value))
+            await client.call(reload(value))
+            assert await anext(items) == value
+
+
+async def test_a_question_about_forwarding_is_answered_by_the_policy_in_force(client):
+    asked = CheckForwarding("db.internal", 5432)
+    assert not (await client.call(asked)).allowed
+    rule = ForwardingRule("10.0.0.0/8:5432", "allow", principals=("worker-1",))
+    await client.call(ReloadForwarding(ForwardingPolicy("deny", (rule,))))
+
+    answers = [
+        await client.call(CheckForwarding("db.internal", 5432, address, "worker-1"))
+        for address in ("10.0.0.1", "192.0.2.1", None)
+    ]
+    assert [each.allowed for each in answers] == [True, False, False]
+    assert "resolve it" in (await client.call(asked)).why or "the default" in answers[1].why
+
+
+# The whole file.
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """Write a stack.toml, and return its path."""
+    path = tmp_path / "stack.toml"
+
+    def write(default, calls, key=ALICE_KEY, more=""):
+        text = STACK.format(key=line_of(key), default=default, calls=calls) + more
+        other = path.with_suffix(".new")
+        other.write_text(text)
+        other.replace(path)
+        return path
+
+    return write
+
+
+async def in_force(node):
+    """Return what can be reloaded, as it is in force."""
+    policy = await node.client.call(GetForwardingPolicy())
+    limits = await node.client.call(GetRateLimits())
+    knows_alice = isinstance(await node.client.call(VerifyPubkey(ALICE_KEY.public_key)), Granted)
+    return policy.default, limits.calls_per_second, knows_alice
+
+
+async def test_a_reload_takes_all_that_can_change_and_names_what_cannot(stack, keyring):
+    async with open_node(stack("deny", 5), keyring=keyring) as node:
+        stack("allow", 7, STRANGER_KEY, "[limits]\ndepth = 9\n[secrets]\n")
+        with capture_logs() as logs:
+            await node.reload()
+
+        assert await in_force(node) == ("allow", 7, False)
+    (line,) = [each for each in logs if each["event"] == "settings reloaded"]
+    assert line["needs_restart"] == ["limits", "secrets"]
+
+
+async def test_a_file_with_a_fault_leaves_everything_in_force(stack, keyring):
+    async with open_node(stack("deny", 5), keyring=keyring) as node:
+        path = stack("allow", -7, STRANGER_KEY)
+        with pytest.raises(SettingsError, match=r"stack\.toml:12: config\.rate_limits\.calls"):
+            await node.reload()
+        path.unlink()
+        with pytest.raises(SettingsError, match="no such file"):
+            await node.reload()
+
+        assert await in_force(node) == ("deny", 5, True)
+
+
+async def test_a_file_that_changes_is_reloaded_and_a_bad_one_is_named_in_the_log(
+    stack, keyring, monkeypatch
+):
+    monkeypatch.setenv("ALKNET__NODE__WATCH", "0.005")
+    async with open_node(stack("deny", 5), keyring=keyring) as node:
+        async with node.client.stream(WatchRateLimits()) as limits:
+            assert (await anext(limits)).calls_per_second == 5
+            with trio.fail_after(10):
+                heard = hear_log("settings not reloaded: those in force stay")
+                stack("maybe", 6)
+                why = (await heard())["why"]
+                stack("allow", 7)
+                assert (await anext(limits)).calls_per_second == 7
+
+    assert "stack.toml:10: config.forwarding.default: invalid enum value 'maybe'" in why
+
+
+def hear_log(event):
+    """Return a function that waits for a line of the log that says *event*, from now on."""
+    lines, heard = [], trio.Event()
+
+    def hear(_, __, line):
+        if line["event"] == event:
+            lines.append(line)
+            heard.set()
+        raise structlog.DropEvent
+
+    async def wait():
+        await heard.wait()
+        return lines[0]
+
+    structlog.configure(processors=[hear])
+    return wait

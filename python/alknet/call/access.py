@@ -23,6 +23,17 @@ def overheard(name: str) -> Forbidden:
     )
 
 
+def confined(name: str, identity: Identity | None) -> Forbidden | None:
+    """Return why *identity* may not call the operation *name*, if it is held to others."""
+    if identity is None or identity.only is None or name in identity.only:
+        return None
+    allowed = ", ".join(sorted(identity.only)) or "nothing"
+    return Forbidden(
+        f"{identity.id!r} may not call {name}: its credential is held to {allowed}",
+        details={"missing": f"the operation {name!r}"},
+    )
+
+
 def refusal(
     spec: OperationSpec,
     identity: Identity | None,
@@ -37,7 +48,8 @@ def refusal(
 
     The answers, in this order: an internal operation does not exist for a caller from outside
     (NotFound, the same words as for a name that really does not exist); a confidential one is
-    Forbidden over a link that is not *is_private*, whoever calls; an open rule lets anybody in;
+    Forbidden over a link that is not *is_private*, whoever calls; so is all but what the identity
+    is held to, if it is held to something; an open rule lets anybody in;
     without an identity the answer is Unauthenticated; then every scope of `all_of`, one of
     `any_of`, and the action on *resource*, as *ownership* has it, must be held, else Forbidden with
     the first thing that is missing. Who is granted `*` owns every resource.
@@ -49,6 +61,10 @@ def refusal(
         return unknown(spec.name)
     if spec.confidential and not is_private:
         return overheard(spec.name)
+    if identity is not None and identity.only is not None:
+        error = confined(spec.name, identity)
+        if error is not None:
+            return error
     rule = spec.access
     if rule.is_open:
         return None

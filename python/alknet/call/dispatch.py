@@ -15,7 +15,7 @@ import trio
 
 from alknet._core.envelope import CallRequested
 from alknet.call import trace
-from alknet.call.access import overheard, refusal, unknown
+from alknet.call.access import confined, overheard, refusal, unknown
 from alknet.call.client import Client
 from alknet.call.context import Context
 from alknet.call.continuing import ContinuingClient
@@ -79,6 +79,8 @@ class Dispatcher(Home):
             )
             return
         try:
+            if self.allowance is not None:
+                self.allowance.call(session.peer, session.link.peer_address)
             entry = session.admitted.get(event.operation)
             if event.auth_token is not None:
                 self._verify(session, event, event.auth_token)
@@ -151,6 +153,9 @@ class Dispatcher(Home):
             if identity is None:
                 # Passed on without a name, it would count as a wish of this node's own.
                 raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
+            held = confined(name, identity)
+            if held is not None:
+                raise held
             if self.is_stopping:
                 raise Unavailable("this node is stopping and passes no more calls on")
             self._check_room(session)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from alknet.call.client import ANY, HERE, Client
 from alknet.call.context import Context
@@ -19,14 +19,26 @@ NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _NODE_TOO: Final = 2
 
 
+class Allowance(Protocol):
+    """Counts the calls of peers."""
+
+    def call(self, identity: str, remote: str, /) -> None:
+        """Count a call of the peer called *identity*, whose address is *remote*.
+
+        Raises:
+            RateLimited: it calls too often.
+        """
+
+
 class Home(ABC):
     """A registry, the peers that are connected, and the paths that lead to them.
 
     `name` is what this node is called in paths, beside `head`, and `itself` the identity that it
     calls with on its own behalf: it may do what it likes with itself. `ownership` answers who may
-    do what with which resource; a service that knows of some adds itself there. A node that
-    `is_stopping` passes no more calls on. `capabilities` are what its handlers may be lent, and
-    `continuations` makes the calls that outlive who asked for them; somebody has to run it.
+    do what with which resource; a service that knows of some adds itself there. `allowance` says
+    how often peers may call, None as often as they like. A node that `is_stopping` passes no more
+    calls on. `capabilities` are what its handlers may be lent, and `continuations` makes the calls
+    that outlive who asked for them; somebody has to run it.
     """
 
     def __init__(
@@ -44,6 +56,7 @@ class Home(ABC):
         self.itself = Identity(name, frozenset({"*"}))
         self.peers = Peers()
         self.ownership = Ownerships()
+        self.allowance: Allowance | None = None
         self.is_stopping = False
 
     def is_here(self, node: str) -> bool:

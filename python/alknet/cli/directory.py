@@ -12,6 +12,7 @@ from alknet.cli.connection import talks_to_a_node
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, plain_table, printable
 from alknet.cli.stats import tables
 from alknet.cli.target import Target
+from alknet.node import settings_schema
 from alknet.protocol.directory import ListOperations, ListPeers, Schema
 from alknet.protocol.stats import Stats
 
@@ -83,10 +84,26 @@ async def _show_peers(client: Client, as_json: bool) -> None:
     emit_table(table)
 
 
+def _show_settings_schema(wanted: bool) -> None:
+    if wanted:
+        emit_json(settings_schema())
+        raise typer.Exit
+
+
 @talks_to_a_node
 async def schema(
     target: Target,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As in secrets/derive.")],
+    _settings: Annotated[
+        bool,
+        typer.Option(
+            "--settings",
+            metavar="",
+            callback=_show_settings_schema,
+            is_eager=True,
+            help="Print the JSON Schema of stack.toml instead, for editors; asks no node.",
+        ),
+    ] = False,
 ) -> None:
     """Print what an operation takes, returns and asks of its caller, with its JSON Schemas."""
     async with target.open_even_if_locked() as client:

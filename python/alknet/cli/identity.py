@@ -8,7 +8,7 @@ from typing import Final
 from alknet.cli import terminal
 from alknet.cli.failure import Failure
 from alknet.errors import BadKey, DecryptionFailed
-from alknet.keys import Ed25519Key
+from alknet.keys import CertifiedKey, Ed25519Key
 
 KEY_FILE: Final = "operator.key"
 VARIABLE: Final = "ALKNET_IDENTITY"
@@ -35,6 +35,25 @@ def read_key(path: Path) -> Ed25519Key:
             return Ed25519Key.from_openssh(data, passphrase)
     except (BadKey, DecryptionFailed) as error:
         raise Failure(f"{path}: {error}") from None
+
+
+def with_certificate(key: Ed25519Key, path: Path) -> Ed25519Key | CertifiedKey:
+    """Return *key*, which *path* holds, with the SSH certificate that lies beside it, if one does.
+
+    It is found as `ssh` finds it: `operator.key` has it in `operator.key-cert.pub`.
+
+    Raises:
+        Failure: the certificate cannot be read.
+    """
+    beside = path.with_name(f"{path.name}-cert.pub")
+    try:
+        return CertifiedKey(key, beside.read_text())
+    except FileNotFoundError:
+        return key
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"cannot read {beside}: {error}") from None
+    except BadKey as error:
+        raise Failure(f"{beside}: {error}") from None
 
 
 def read_token(path: Path) -> str:

@@ -16,7 +16,7 @@ from alknet.cli.identity import KEY_FILE
 from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
-from alknet.cli.stack_toml import stack_toml
+from alknet.cli.stack_toml import PROFILES, Profile, ProfileName, stack_toml
 from alknet.cli.target import CONFIG, DEFAULT_URL
 from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
@@ -30,7 +30,12 @@ def init(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where its files shall be.")
     ] = Path(),
-    name: Annotated[str, typer.Option(help="What paths call the node.")] = "head",
+    name: Annotated[
+        str | None, typer.Option(help="What paths call the node.  (default: by its profile)")
+    ] = None,
+    profile: Annotated[
+        ProfileName, typer.Option("--profile", help="What kind of node it shall be.")
+    ] = ProfileName.HEAD,
     words: Annotated[
         int, typer.Option(metavar="N", help="Words of the phrase: 12, 15, 18, 21 or 24.")
     ] = 24,
@@ -52,10 +57,12 @@ def init(
     The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
     and it is kept nowhere.
     """
+    kind = PROFILES[profile]
+    name = kind.name if name is None else name
     _check(name, phrase_file)
     phrase = _generate(words)
     with _new_passphrase(asked=ask_passphrase) as passphrase:
-        files = new_stack(phrase, passphrase, name=name)
+        files = new_stack(phrase, passphrase, name=name, profile=kind)
     made = {directory / file: content for file, content in files.items()}
     publish(made, overwrites=force, alone={} if phrase_file is None else {phrase_file: phrase})
     if phrase_file is None:
@@ -64,7 +71,12 @@ def init(
 
 
 def new_stack(
-    phrase: str, passphrase: memoryview | str = "", *, name: str, listen: str = DEFAULT_URL
+    phrase: str,
+    passphrase: memoryview | str = "",
+    *,
+    name: str,
+    listen: str = DEFAULT_URL,
+    profile: Profile = PROFILES[ProfileName.HEAD],
 ) -> dict[str, str]:
     """Return the files of a new node with that *phrase*, by name: its settings, a fresh key.
 
@@ -76,6 +88,7 @@ def new_stack(
     operator = Ed25519Key.generate()
     return {
         str(CONFIG): stack_toml(
+            profile=profile,
             name=name,
             listen=listen,
             identity=identity,

@@ -1,5 +1,6 @@
 """`alknet serve`: run a node until it is told to stop."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -48,7 +49,8 @@ def serve(
 
     Asks for the recovery phrase at the terminal, without echo, unless told where to read it. Prints
     one line, `ready URL`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM let
-    calls in flight finish, for as long as `drain` allows; a second one does not.
+    calls in flight finish, for as long as `drain` allows; a second one does not. SIGHUP reads the
+    settings anew, those that can change while the node runs.
     """
     settings = load(config)
     logs.configure(level="debug" if debug else settings.node.log, is_verbose=debug)
@@ -71,6 +73,7 @@ async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             async with open_node(settings, keyring=keyring) as node:
+                await nursery.start(_reload_on_hangup, node)
                 _say_ready(node, as_json=as_json)
                 number = await anext(signals)
                 log.info("stopping on a signal", signal=signal.Signals(number).name)
@@ -79,6 +82,18 @@ async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) 
             nursery.cancel_scope.cancel()
     if hurried.is_set():
         raise Failure("a second signal came: calls in flight were cancelled")
+
+
+async def _reload_on_hangup(node: Node, *, task_status: trio.TaskStatus[None]) -> None:
+    """Reload on every SIGHUP; but one that tells of a terminal that is gone stops the node."""
+    had_terminal = os.isatty(0)
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            if had_terminal and not os.isatty(0):
+                signal.raise_signal(signal.SIGTERM)
+            else:
+                await node.try_reload()
 
 
 async def _hurry_on_another(signals: AsyncIterator[int], node: Node, hurried: trio.Event) -> None:

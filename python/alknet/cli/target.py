@@ -13,7 +13,7 @@ from alknet.cli import identity
 from alknet.cli.failure import Failure, Misuse
 from alknet.connect import connect
 from alknet.errors import BadKey, Locked, SettingsError
-from alknet.keys import Ed25519Key, parse_ssh_public_line
+from alknet.keys import CertifiedKey, Ed25519Key, parse_ssh_public_line
 from alknet.settings import load_node
 from alknet.transport.address import Address
 
@@ -29,7 +29,7 @@ class Target(msgspec.Struct, frozen=True):
     """
 
     url: str
-    key: Ed25519Key | str
+    key: Ed25519Key | CertifiedKey | str
     expect: bytes | str | None
     timeout: float
     ca: Path | None = None
@@ -89,11 +89,12 @@ def find_target(
         url = _connectable(settings.listen, beside)
         pinned = settings.identity if pinned is None else pinned
     url = _checked(url or DEFAULT_URL)
-    key: Ed25519Key | str
+    key: Ed25519Key | CertifiedKey | str
     if token_file is not None:
         key = identity.read_token(token_file)
     else:
-        key = identity.read_key(identity_file or _default_key(beside.parent))
+        file = identity_file or _default_key(beside.parent)
+        key = identity.with_certificate(identity.read_key(file), file)
     return Target(url, key, pinned, timeout, ca)
 
 

@@ -1,50 +1,55 @@
 """What one may ask of the keeper of policies."""
 
 import ipaddress
-import re
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 import msgspec
 
 from alknet.errors import InvalidInput
-from alknet.protocol.request import Request, operation
+from alknet.protocol.forwarding import Decision, ForwardingPolicy, Transport
+from alknet.protocol.request import Request, Subscription, operation
 
-Action = Literal["allow", "deny"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class ForwardingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the policy.
-
-    `target` is `host:port`, where the host may be a name, a name with one `*`, an address or a CIDR
-    block, and the port a number, a range `8000-8999` or `*`. Empty `principals` or `transports`
-    mean everybody and every road.
-    """
-
-    target: str
-    action: Action
-    principals: tuple[str, ...] = ()
-    transports: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        problem = _problem(self.target)
-        if problem is not None:
-            raise InvalidInput(f"the target {self.target!r} {problem}")
-
-
-class ForwardingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where connections may be forwarded to: the first rule that matches decides."""
-
-    default: Action = "deny"
-    rules: tuple[ForwardingRule, ...] = ()
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Burst = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much one caller may ask of the node; 0 means no limit."""
+    """How much one caller may ask of the node; 0 means no limit.
+
+    An address is an IPv4 address, or the /64 of an IPv6 address, which is what one customer gets.
+    `max_connections_per_ip` links may be open from one address at a time.
+    `max_auth_attempts` failed proofs of who one is lock the address out.
+    `calls_per_second` is what one identity may call, over all its links.
+    `max_connections_per_identity` links of one identity may be open at a time.
+    `connections_per_second_per_ip` is how many links one address may open.
+    `calls_per_second_per_ip` is what one address may call, whoever it is.
+    `burst_seconds`: so many seconds' worth of a rate may come at once.
+    `lockout_seconds` is how long the first lockout lasts; each further one lasts twice as long.
+    `max_lockout_seconds` is as long as a lockout gets, and after as much time without a failure an
+    address begins anew.
+    `exempt` lists addresses and CIDR blocks to which nothing of this applies.
+    """
 
     max_connections_per_ip: Count = 0
     max_auth_attempts: Count = 10
     calls_per_second: Count = 0
+    max_connections_per_identity: Count = 0
+    connections_per_second_per_ip: Count = 0
+    calls_per_second_per_ip: Count = 0
+    burst_seconds: Burst = 1.0
+    lockout_seconds: Seconds = 60.0
+    max_lockout_seconds: Seconds = 3600.0
+    exempt: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.exempt:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise InvalidInput(
+                    f"`exempt` lists addresses and CIDR blocks, and {text!r} is none: {error}"
+                ) from None
 
 
 @operation("config/forwarding", scopes=("config:read",))
@@ -74,25 +79,29 @@ class ReloadRateLimits(Request[RateLimits], frozen=True):
     limits: RateLimits | None = None
 
 
-_LAST_PORT: Final = 65535
-_TARGET: Final = re.compile(r"^(?P<host>\[[^\]]+\](?:/\d+)?|[^:\[\]]+):(?P<port>\*|\d+(?:-\d+)?)$")
-_HOST: Final = re.compile(r"^[A-Za-z0-9._-]*\*?[A-Za-z0-9._-]*$")
+@operation("config/watch-forwarding", scopes=("config:read",))
+class WatchForwarding(Subscription[ForwardingPolicy], frozen=True):
+    """Send the forwarding policy in force, and each that takes its place.
+
+    Who reads slowly misses those between, never the last.
+    """
 
 
-def _problem(target: str) -> str | None:
-    found = _TARGET.match(target)
-    if found is None:
-        return "should read host:port, as in 'db.internal:5432', '10.0.0.0/8:*' or '*:8000-8999'"
-    host = found["host"].strip("[]")
-    if "/" in host or found["host"].startswith("["):
-        try:
-            ipaddress.ip_network(host.replace("]", ""))
-        except ValueError as error:
-            return f"has a bad block of addresses: {error}"
-    elif not _HOST.match(host):
-        return "has a bad host name; one '*' may stand for any part of it"
-    if found["port"] != "*":
-        first, _, last = found["port"].partition("-")
-        if not 1 <= int(first) <= int(last or first) <= _LAST_PORT:
-            return f"has ports out of order or above {_LAST_PORT}"
-    return None
+@operation("config/watch-rate-limits", scopes=("config:read",))
+class WatchRateLimits(Subscription[RateLimits], frozen=True):
+    """Send the rate limits in force, and each that take their place, as `WatchForwarding` does."""
+
+
+@operation("config/check-forwarding", scopes=("config:read",))
+class CheckForwarding(Request[Decision], frozen=True):
+    """Say whether the policy in force lets `principal` be connected to `host` at `port`, and why.
+
+    `address` is the one of the host's addresses that would be connected to; a host that resolves to
+    several is asked about once for each. `transport` is the road that the request came by.
+    """
+
+    host: str
+    port: int
+    address: str | None = None
+    principal: str | None = None
+    transport: Transport | None = None

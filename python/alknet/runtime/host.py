@@ -4,9 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from alknet.call.home import Home
+from alknet.call.session import Session
 from alknet.errors import InvalidInput, SettingsError
+from alknet.protocol.auth import Granted
+from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
+from alknet.quota.quota import Quota
 from alknet.runtime.vault import Vault
 
 
@@ -16,7 +22,7 @@ class Host:
     `section(namespace)` reads that table of stack.toml anew and returns it checked; it raises
     SettingsError, and the service keeps what it has, if the file has a fault. `folder` is where a
     relative path in it begins: beside the file, or here if there is none. `services()` tells how
-    the services of the node fare.
+    the services of the node fare. `granted` says by what each open link was let in.
     """
 
     def __init__(
@@ -26,12 +32,21 @@ class Host:
         section: Callable[[str], Any],
         folder: Path = Path(),
         services: Callable[[], tuple[ServiceStats, ...]] = tuple,
+        quota: Quota | None = None,
     ) -> None:
         self.home = home
         self.vault = vault
         self.section = section
         self.folder = folder
         self.services = services
+        self.granted: dict[Session, Granted] = {}
+        self._quota = quota or Quota(trio.current_time)
+
+    def limit(self, limits: RateLimits) -> None:
+        """Have the node enforce *limits* on links and calls from now on."""
+        self._quota.put(limits)
+        # Calls pay for being counted only where somebody wants them counted.
+        self.home.allowance = self._quota if self._quota.counts_calls else None
 
     def reread(self, namespace: str) -> Any:
         """Return that table of stack.toml as it is now, for an operation that puts it in force.

@@ -31,7 +31,7 @@ import msgspec
 from alknet.call.context import Context
 from alknet.call.declared import AbortPolicy, Declared
 from alknet.call.operation import operation_type
-from alknet.protocol.request import AnyRequest, Kind, signature
+from alknet.protocol.request import AnyRequest, Kind, Request, signature
 from alknet.runtime.host import Host
 from alknet.runtime.manner import Manner, Used, declared
 from alknet.runtime.operation import Operation
@@ -103,8 +103,9 @@ class Service:
     `namespace` is the first part of its operations' names and its table in stack.toml. `requires`
     names the services that must run before it. `restart` says what happens when `running` ends:
     "permanent" starts it again in any case, "transient" only after an error, "temporary" never.
-    `settings_type` is the shape of its table in stack.toml. `operations` are those that it answers
-    beside what its handlers do, made by hand; it has them before it is run.
+    `settings_type` is the shape of its table in stack.toml, and `reloads` are the requests of its
+    own by which it takes what the file says now. `operations` are those that it answers beside what
+    its handlers do, made by hand; it has them before it is run.
     """
 
     namespace: str = ""
@@ -112,6 +113,7 @@ class Service:
     restart: ClassVar[Restart] = "permanent"
     mailbox_size: ClassVar[int] = 1024
     settings_type: ClassVar[type[msgspec.Struct] | None] = None
+    reloads: ClassVar[tuple[Request[Any], ...]] = ()
     handlers: ClassVar[tuple[Handler, ...]] = ()
     operations: Iterable[Operation] = ()
 

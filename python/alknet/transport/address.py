@@ -61,6 +61,16 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def host_of(address: str) -> str | None:
+    """Return the IP address in *address* (`host:port`), None if there is none in it."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return host
+
+
 def name_of(stream: trio.SocketStream) -> str:
     """Return the far end of *stream* as `host:port`."""
     try:

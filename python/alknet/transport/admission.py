@@ -7,7 +7,7 @@ import trio
 
 from alknet.errors import AlknetError, Disconnected, Refused, RemoteProtocolError, Unreachable
 from alknet.identity import Identity
-from alknet.keys import Ed25519Key
+from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.transport.gate import Verify
 from alknet.wire import handshake
 from alknet.wire.limits import Limits
@@ -92,7 +92,7 @@ async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool)
 
 
 async def _judge_key(
-    link: Link, proven: bytes, verify: Verify, brought: Identity | None
+    link: Link, proven: bytes | handshake.Certified, verify: Verify, brought: Identity | None
 ) -> Identity | str:
     if brought is None:
         return await verify(proven)
@@ -102,7 +102,7 @@ async def _judge_key(
 
 
 async def enter(
-    link: Link, *, key: Ed25519Key | str, expect: bytes | str | None, limits: Limits
+    link: Link, *, key: Ed25519Key | CertifiedKey | str, expect: bytes | str | None, limits: Limits
 ) -> tuple[handshake.Challenge, handshake.Accepted]:
     """Prove to the node at the other end of *link* who we are; return what it says of itself.
 

@@ -7,9 +7,10 @@ from alknet._core.tls import Certificate, Server
 from alknet.errors import Refused
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
+from alknet.wire.handshake import Certified
 
-# Answers whose key or token this is, or why it is nobody's.
-Verify = Callable[[bytes | str], Awaitable[Identity | str]]
+# Answers whose key, certificate or token this is, or why it is nobody's.
+Verify = Callable[[bytes | Certified | str], Awaitable[Identity | str]]
 
 
 class Gate:

@@ -1,8 +1,9 @@
 """One connection's fault ends that connection, is logged, and goes no further."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -22,6 +23,46 @@ _EXPECTED: Final = (
     trio.ClosedResourceError,
     trio.TooSlowError,
 )
+
+
+class Doorkeeper(Protocol):
+    """Knows how much of the node each address uses."""
+
+    def connected(self, remote: str, /) -> AbstractContextManager[None]:
+        """Count a connection from *remote* while the block runs.
+
+        Raises:
+            AlknetError: it is one too many.
+        """
+        ...
+
+    def failed(self, remote: str, /) -> None:
+        """Note that whoever is at *remote* has not proven who they are."""
+
+
+# Whoever listens sets it for the listeners that it starts, so that it need not be handed through
+# every transport.
+doorkeeper: ContextVar[Doorkeeper | None] = ContextVar("doorkeeper", default=None)
+
+
+@asynccontextmanager
+async def counted(peer: str) -> AsyncIterator[None]:
+    """Count the connection from *peer*, which the block serves, before a byte of it is read.
+
+    Raises:
+        AlknetError: it is one too many.
+    """
+    keeper = doorkeeper.get()
+    with nullcontext() if keeper is None else keeper.connected(peer):
+        yield
+
+
+def turned_away(peer: str, why: str) -> None:
+    """Log, and count, that *peer* was not let in for the credential that it has shown."""
+    log.warning("auth attempt", remote=peer, result="reject", why=why)
+    keeper = doorkeeper.get()
+    if keeper is not None:
+        keeper.failed(peer)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writab
 from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import guarded
+from alknet.transport.guard import counted, guarded
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -138,7 +138,7 @@ async def listen(
 
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
-        async with guarded(name):
+        async with guarded(name), counted(name):
             link = TcpLink(socket.socket(fileno=stream.socket.detach()), name, limits)
             try:
                 await serve(link)

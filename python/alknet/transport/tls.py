@@ -23,7 +23,7 @@ from alknet._core.tls import Session
 from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, SettingsError, Unreachable
 from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import guarded
+from alknet.transport.guard import counted, guarded
 from alknet.transport.tcp import Serve, watch
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
@@ -278,7 +278,7 @@ async def listen(
 
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
-        async with guarded(name):
+        async with guarded(name), counted(name):
             with trio.fail_after(limits.handshake_seconds):
                 link = TlsLink(await answer(stream, gate, PROTOCOL, limits), name)
             try:

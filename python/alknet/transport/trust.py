@@ -17,7 +17,7 @@ import msgspec
 
 from alknet._core.tls import Certificate, Roots
 from alknet.errors import SettingsError
-from alknet.keys import Ed25519Key, ssh_fingerprint
+from alknet.keys import CertifiedKey, Ed25519Key, ssh_fingerprint
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -33,7 +33,10 @@ class Trust(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, identity: Ed25519Key | str, expect: bytes | str | None, ca: Path | str | None = None
+        cls,
+        identity: Ed25519Key | CertifiedKey | str,
+        expect: bytes | str | None,
+        ca: Path | str | None = None,
     ) -> Self:
         """Return the trust of who is called *identity* and expects the key *expect*.
 
@@ -42,6 +45,7 @@ class Trust(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: the file cannot be read, or holds no certificate.
         """
+        # A key with an SSH certificate is listed nowhere; over TLS alone it would be nobody's.
         own = Certificate.of_key(identity) if isinstance(identity, Ed25519Key) else None
         pin = ssh_fingerprint(expect) if isinstance(expect, bytes) else expect
         return cls(own, pin, _read(Path(ca)) if ca is not None else _of_the_system())

@@ -40,7 +40,7 @@ from alknet.errors import (
 )
 from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import guarded
+from alknet.transport.guard import counted, guarded, turned_away
 from alknet.transport.tls import TlsStream, answer, ask
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
@@ -65,6 +65,7 @@ _NORMAL_CLOSURES: Final = (1000, 1001)
 _CLOSING_SECONDS: Final = 2.0
 _READ_BYTES: Final = 64 * 1024
 _QUEUED_MESSAGES: Final = 16
+_UNAUTHORIZED: Final = 401
 
 
 class WebSocketLink(Link):
@@ -162,7 +163,7 @@ async def listen(
 
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
-        async with guarded(name), trio.open_nursery() as nursery:
+        async with guarded(name), counted(name), trio.open_nursery() as nursery:
             with trio.fail_after(limits.handshake_seconds):
                 link = await _accept(nursery, stream, address, name, gate, limits)
             if link is not None:
@@ -202,6 +203,8 @@ async def _accept(
     if refusal is not None:
         status, reason, fields = refusal
         log.info("upgrade refused", remote=name, status=status, reason=reason)
+        if status == _UNAUTHORIZED:
+            turned_away(name, reason)
         await request.reject(status, extra_headers=fields, body=f"{reason}\n".encode())
         return None
     chosen = next((name for name in request.proposed_subprotocols if name in _SUBPROTOCOLS), None)
@@ -232,7 +235,7 @@ async def _refusal(
         if token is not None:
             await gate.check_token(token)
     except AlknetError as error:
-        return 401, str(error), [(b"WWW-Authenticate", b"Bearer")]
+        return _UNAUTHORIZED, str(error), [(b"WWW-Authenticate", b"Bearer")]
     return None
 
 

@@ -3,7 +3,8 @@
 Three JSON envelopes, before any call is read; their payloads are
 
     server  auth.challenge  {"protocol": 1, "node", "nonce", "public_key" | null, "pings": true}
-    client  auth.response   {"nonce", "public_key", "signature"}  or  {"nonce", "token"}
+    client  auth.response   {"nonce", "public_key", "signature", "certificate" | null}
+                        or  {"nonce", "token"}
     server  auth.accepted   {"peer_id", "scopes", "signature" | null}
          or auth.refused    {"reason"}
 
@@ -25,7 +26,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from alknet.errors import BadSignature, Locked, Refused, RemoteProtocolError
-from alknet.keys import Ed25519Key, ssh_fingerprint, verify_ed25519
+from alknet.keys import CertifiedKey, Ed25519Key, ssh_fingerprint, verify_ed25519
 from alknet.wire.link import Format
 
 PROTOCOL: Final = 1
@@ -49,7 +50,8 @@ class Response(msgspec.Struct, frozen=True):
     """The client's answer: a key with its signature, or a token.
 
     `format` says how the envelopes after the handshake are written, on a link that has no other
-    way to agree on it. `pings` says that the client answers `link.ping`.
+    way to agree on it. `pings` says that the client answers `link.ping`. `certificate` is an SSH
+    certificate of the key, without base64, if it has one.
     """
 
     nonce: bytes
@@ -58,6 +60,7 @@ class Response(msgspec.Struct, frozen=True):
     token: str | None = None
     format: Format | None = None
     pings: bool = False
+    certificate: bytes | None = None
 
     def __repr__(self) -> str:
         return "Response(<redacted>)"
@@ -89,7 +92,7 @@ def challenge(node: str, key: Ed25519Key | None) -> Challenge:
 
 def respond(
     offered: Challenge,
-    key: Ed25519Key | str,
+    key: Ed25519Key | CertifiedKey | str,
     expect: bytes | str | None = None,
     format: Format | None = None,
 ) -> Response:
@@ -114,7 +117,12 @@ def respond(
         return Response(nonce=nonce, token=key, format=format, pings=True)
     proof = key.sign(_transcript(b"client", offered, nonce, key.public_key))
     return Response(
-        nonce=nonce, public_key=key.public_key, signature=proof, format=format, pings=True
+        nonce=nonce,
+        public_key=key.public_key,
+        signature=proof,
+        format=format,
+        pings=True,
+        certificate=key.certificate if isinstance(key, CertifiedKey) else None,
     )
 
 
@@ -133,7 +141,14 @@ def _check_key(offered: Challenge, expect: bytes | str) -> None:
         )
 
 
-def prove(offered: Challenge, response: Response) -> bytes:
+class Certified(msgspec.Struct, frozen=True):
+    """A proven key, and the SSH certificate that was shown with it, of which nothing is proven."""
+
+    public_key: bytes
+    certificate: bytes
+
+
+def prove(offered: Challenge, response: Response) -> bytes | Certified:
     """Return the public key that *response* proves its sender to hold.
 
     Raises:
@@ -148,6 +163,8 @@ def prove(offered: Challenge, response: Response) -> bytes:
         verify_ed25519(response.public_key, message, response.signature)
     except (BadSignature, ValueError):
         raise Refused("the signature is not by the key that was shown") from None
+    if response.certificate is not None:
+        return Certified(response.public_key, response.certificate)
     return response.public_key
 
 

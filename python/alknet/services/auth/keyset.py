@@ -1,54 +1,74 @@
 """KeySet: the credentials of stack.toml, read once and swapped whole."""
 
+import base64
 import hashlib
-import re
-import time
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from alknet.errors import InvalidInput
 from alknet.identity import Identity
-from alknet.keys import parse_ssh_public_line
+from alknet.keys import ssh_fingerprint
+from alknet.protocol.auth import Credential, Denied, Granted
+from alknet.services.auth.authorized_keys import AuthorizedKey, read_file
+from alknet.services.auth.certificates import Certificate
 
-_RAW_KEY = re.compile(r"^ed25519:(?P<hex>[0-9a-fA-F]{64})$")
+Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One [[auth.peers]]: somebody with Ed25519 keys.
 
-    A key is an OpenSSH line (`ssh-ed25519 AAAA... comment`) or `ed25519:` and 64 hex digits. The
-    name is what the peer is called in paths and logs, and stays when its keys change. `tenant` says
-    whose seed the vault uses for it, and is left out for the node's own.
+    `name` is what the peer is called in paths and logs, and stays when its keys change. `keys` are
+    lines as in OpenSSH's authorized_keys, options in front (`ssh-ed25519 AAAA... comment`,
+    `cert-authority,principals="ops" ssh-ed25519 AAAA...`), or `ed25519:` and 64 hex digits each.
+    `authorized_keys` is a file of such lines, beside this one if its path is relative. `scopes` are
+    what it may do: words such as `secrets:derive`, of which one may end in `*`. `resources` are
+    what it may do with single things: actions by `type:id`. `tenant` says whose seed the vault uses
+    for it, and is left out for the node's own. With `enabled` false it is as if it were not there.
     """
 
     name: Name
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
     resources: dict[str, frozenset[str]] = {}
     tenant: str = ""
     enabled: bool = True
+    authorized_keys: str | None = None
 
     def __post_init__(self) -> None:
-        self.public_keys()
+        for _ in self.lines():
+            pass
 
-    def public_keys(self) -> list[bytes]:
-        """Return the keys as they are used, 32 raw bytes each.
+    def lines(self, folder: Path | None = None) -> Iterator[AuthorizedKey]:
+        """Yield its keys; with *folder* also those in its file, which is found from there.
 
         Raises:
             BadKey: one cannot be read.
         """
-        return [_read_key(text) for text in self.keys]
+        for text in self.keys:
+            yield AuthorizedKey.parse(text)
+        if folder is not None and self.authorized_keys is not None:
+            yield from read_file(folder / self.authorized_keys)
 
-    def credentials(self) -> tuple[str, list[bytes]]:
-        """Return what it lists, and the word for that."""
-        return "key", self.public_keys()
+    @property
+    def identity(self) -> Identity:
+        """Who it is to the node."""
+        return Identity(self.name, self.scopes, self.resources, self.tenant)
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One [[auth.tokens]]: an API key, kept as `sha256:` and the hash of the whole token."""
+    """One [[auth.tokens]]: an API key, of which only the hash is kept.
+
+    `name` is what its holder is called in paths and logs. `hash` is `sha256:` and the SHA-256 of
+    the whole token, in hex. `scopes`, `resources`, `tenant` and `enabled` are as a peer's:
+    `resources` are actions by `type:id`; `tenant` says whose seed the vault uses; with `enabled`
+    false it is as if it were not there. After `expires` it is no longer good.
+    """
 
     name: Name
     hash: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -57,10 +77,6 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str = ""
     expires: datetime | None = None
     enabled: bool = True
-
-    def credentials(self) -> tuple[str, list[bytes]]:
-        """Return what it lists, and the word for that."""
-        return "token", [self.digest]
 
     @property
     def digest(self) -> bytes:
@@ -71,72 +87,188 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [auth] of stack.toml.
 
-    A name belongs to one peer or token, and a key or a token to one of them.
+    `peers` are those who prove a key, and `tokens` those who show an API key. A name belongs to one
+    of them, and so does a key or a token; only an authority's key may be listed by several.
+    `token_window` is the seconds to either side of its time for which a signed token is good.
+    `revoked` are the fingerprints of keys that are good for nothing any more: a peer's, also in a
+    certificate, or an authority's.
     """
 
     peers: tuple[Peer, ...] = ()
     tokens: tuple[Token, ...] = ()
     token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    revoked: tuple[Fingerprint, ...] = ()
 
     def __post_init__(self) -> None:
         names: set[str] = set()
+        for name in [each.name for each in self.peers] + [each.name for each in self.tokens]:
+            if name in names:
+                raise InvalidInput(f"{name!r} is named twice: give every one its own name")
+            names.add(name)
         owners: dict[bytes, str] = {}
-        listed: list[Peer | Token] = [*self.peers, *self.tokens]
-        for each in listed:
-            if each.name in names:
-                raise InvalidInput(f"{each.name!r} is named twice: give every one its own name")
-            names.add(each.name)
-            what, credentials = each.credentials()
-            for credential in credentials:
-                owner = owners.setdefault(credential, each.name)
-                if owner != each.name:
-                    raise InvalidInput(
-                        f"{each.name!r} lists a {what} that is also {owner!r}'s: "
-                        f"give every one its own"
-                    )
+        for peer in self.peers:
+            for key in peer.lines():
+                if not key.is_authority:
+                    _own(owners, key.blob, peer.name, "key")
+        for token in self.tokens:
+            _own(owners, token.digest, token.name, "token")
+
+
+def _own(owners: dict[bytes, str], credential: bytes, name: str, what: str) -> None:
+    owner = owners.setdefault(credential, name)
+    if owner != name:
+        raise InvalidInput(
+            f"{name!r} lists a {what} that is also {owner!r}'s: give every one its own"
+        )
 
 
 class KeySet:
-    """Credentials by what is presented; what is not enabled is not in it."""
+    """Credentials by what is presented; what is not enabled is not in it.
 
-    def __init__(self, settings: AuthSettings) -> None:
-        self.keys: dict[bytes, Identity] = {}
+    A relative path of an authorized_keys file begins at *folder*. Every *now* is in Unix seconds.
+
+    Raises:
+        BadKey: such a file cannot be read, or a line of it.
+        InvalidInput: two peers have the same key.
+    """
+
+    def __init__(self, settings: AuthSettings, folder: Path = Path()) -> None:
+        self._keys: dict[bytes, list[tuple[Identity, AuthorizedKey]]] = {}
+        self._by_fingerprint: dict[str, bytes] = {}
+        self._authorities: dict[str, list[tuple[Identity, AuthorizedKey]]] = {}
         self._tokens: dict[bytes, tuple[Identity, float]] = {}
+        self._revoked = frozenset(settings.revoked)
         # The key id of a signed token may be either hash of the key: both are in use.
         self.key_ids: dict[bytes, bytes] = {}
+        owners: dict[bytes, str] = {}
         for peer in settings.peers:
-            identity = Identity(peer.name, peer.scopes, peer.resources, peer.tenant)
-            for key in peer.public_keys() if peer.enabled else ():
-                self._add_key(key, identity)
+            for key in peer.lines(folder) if peer.enabled else ():
+                if key.is_authority:
+                    name = blob_fingerprint(key.blob)
+                    self._authorities.setdefault(name, []).append((peer.identity, key))
+                else:
+                    _own(owners, key.blob, peer.name, "key")
+                    self._add_key(peer.identity, key)
         for token in settings.tokens:
             if token.enabled:
                 expires = token.expires.timestamp() if token.expires else float("inf")
                 identity = Identity(token.name, token.scopes, token.resources, token.tenant)
                 self._tokens[token.digest] = (identity, expires)
 
-    def find_token(self, token: str) -> Identity | None:
-        """Return whose API key *token* is, or None if it is nobody's or has expired.
-
-        The look-up is by SHA-256, so its timing tells nothing of the token: a hash with the same
-        first bytes is as hard to make as the token itself is to guess.
-        """
-        found = self._tokens.get(hashlib.sha256(token.encode(errors="surrogatepass")).digest())
-        if found is None or found[1] <= time.time():
-            return None
-        return found[0]
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._authorities)
 
     @property
     def token_count(self) -> int:
         """How many API keys are in force."""
         return len(self._tokens)
 
-    def _add_key(self, key: bytes, identity: Identity) -> None:
-        self.keys[key] = identity
-        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + key
-        self.key_ids[hashlib.sha256(key).digest()] = key
-        self.key_ids[hashlib.sha256(blob).digest()] = key
+    def key(self, public_key: bytes, source: str | None, now: float) -> Granted | Denied:
+        """Say whose *public_key* is, as it was seen from the address *source*."""
+        fingerprint = ssh_fingerprint(public_key)
+        why = f"the key {fingerprint} is not listed here"
+        if fingerprint in self._revoked:
+            return Denied(f"the key {fingerprint} was revoked")
+        for identity, line in self._keys.get(public_key, ()):
+            why = _refusal(line, f"the key {fingerprint}", source, now) or ""
+            if not why:
+                credential = Credential("key", fingerprint)
+                return _granted(identity, credential, line.command, line.expires)
+        return Denied(why)
+
+    def certificate(
+        self, certificate: Certificate, source: str | None, now: float
+    ) -> Granted | Denied:
+        """Say whose *certificate* it is, as it was seen from the address *source*."""
+        fingerprint = ssh_fingerprint(certificate.public_key)
+        authority = blob_fingerprint(certificate.authority)
+        for each in (fingerprint, authority):
+            if each in self._revoked:
+                return Denied(f"the key {each} was revoked")
+        why = f"the authority {authority}, which signed the certificate, is not listed here"
+        for identity, line in self._authorities.get(authority, ()):
+            refusal = certificate.refusal(line, identity.id, source, now) or _refusal(
+                line, f"the authority {authority}", source, now
+            )
+            if refusal is None:
+                credential = Credential(
+                    "certificate", fingerprint, authority, certificate.principals
+                )
+                command = certificate.command or line.command
+                expires = min(certificate.valid_before, line.expires)
+                return _granted(identity, credential, command, expires)
+            why = refusal
+        return Denied(why)
+
+    def token(self, token: str, now: float) -> Granted | None:
+        """Say whose API key *token* is; None if it is nobody's or has expired.
+
+        The look-up is by SHA-256, so its timing tells nothing of the token: a hash with the same
+        first bytes is as hard to make as the token itself is to guess.
+        """
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        found = self._tokens.get(digest)
+        if found is None or found[1] <= now:
+            return None
+        return _granted(found[0], Credential("token", digest.hex()), None, found[1])
+
+    def still_grants(self, granted: Granted, now: float) -> bool:
+        """Whether what was granted once would be granted now, to the same identity."""
+        credential = granted.credential
+        if credential is None:
+            return False
+        if credential.kind == "token":
+            identity, expires = self._tokens.get(bytes.fromhex(credential.id), (None, 0.0))
+            return identity == granted.identity and now < expires
+        if {credential.id, credential.authority} & self._revoked:
+            return False
+        if credential.authority is None:
+            found = self._keys.get(self._by_fingerprint.get(credential.id, b""), [])
+        else:
+            found = self._authorities.get(credential.authority, [])
+        return any(
+            now < line.expires
+            and (not line.is_authority or credential.principals & (line.principals or {owner.id}))
+            and _held(owner, line.command or _only(granted)) == granted.identity
+            for owner, line in found
+        )
+
+    def _add_key(self, identity: Identity, key: AuthorizedKey) -> None:
+        self._keys.setdefault(key.public_key, []).append((identity, key))
+        self._by_fingerprint[blob_fingerprint(key.blob)] = key.public_key
+        self.key_ids[hashlib.sha256(key.public_key).digest()] = key.public_key
+        self.key_ids[hashlib.sha256(key.blob).digest()] = key.public_key
 
 
-def _read_key(text: str) -> bytes:
-    raw = _RAW_KEY.match(text)
-    return bytes.fromhex(raw["hex"]) if raw else parse_ssh_public_line(text)[0]
+def blob_fingerprint(blob: bytes) -> str:
+    """Return the fingerprint of a public key of any kind, as OpenSSH encodes it."""
+    digest = hashlib.sha256(blob).digest()
+    return f"SHA256:{base64.b64encode(digest).rstrip(b'=').decode()}"
+
+
+def _refusal(line: AuthorizedKey, what: str, source: str | None, now: float) -> str | None:
+    if now >= line.expires:
+        return f"{what} has expired here"
+    if line.sources is not None and not line.sources.include(source):
+        return f"{what} is not good from this address"
+    return None
+
+
+def _only(granted: Granted) -> str | None:
+    """Return the operation that a certificate held its owner to."""
+    return next(iter(granted.identity.only or ()), None)
+
+
+def _held(identity: Identity, command: str | None) -> Identity:
+    """Return *identity*, held to the operation *command* if there is one."""
+    if command is None:
+        return identity
+    return msgspec.structs.replace(identity, only=frozenset({command}))
+
+
+def _granted(
+    identity: Identity, credential: Credential, command: str | None, expires: float
+) -> Granted:
+    return Granted(
+        _held(identity, command), credential, None if expires == float("inf") else expires
+    )

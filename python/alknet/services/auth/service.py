@@ -1,38 +1,51 @@
 """The memory backend: the whole key set in memory, swapped at once when it is read anew."""
 
 import time
-from typing import Self
+from typing import Final, Self
+
+import structlog
 
 from alknet.call.access import refusal
-from alknet.errors import InvalidInput
-from alknet.keys import ssh_fingerprint
+from alknet.call.context import Context
+from alknet.errors import BadKey, Forbidden, InvalidInput
+from alknet.identity import Identity
 from alknet.protocol.auth import (
     AccessDecision,
     CheckAccess,
+    CloseSessions,
     Denied,
     Granted,
     KeyCount,
+    OpenSession,
     ReloadKeys,
+    SessionToken,
+    VerifyCertificate,
     VerifyPubkey,
     VerifyToken,
 )
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
+from alknet.services.auth.certificates import Certificate
 from alknet.services.auth.keyset import AuthSettings, KeySet
+from alknet.services.auth.sessions import Sessions
 from alknet.services.auth.tokens import SignedTokens
 
-_KEY_BYTES = 32
+log = structlog.get_logger("alknet.auth")
+
+_KEY_BYTES: Final = 32
 
 
 class AuthService(Service, namespace="auth"):
     """Says whose credential it is shown, and what its owner may do."""
 
     settings_type = AuthSettings
+    reloads = (ReloadKeys(),)
 
     def __init__(self, settings: AuthSettings, host: Host) -> None:
         self._host = host
-        self._keys = KeySet(settings)
+        self._keys = KeySet(settings, host.folder)
         self._signed = SignedTokens(settings.token_window)
+        self._sessions = Sessions()
 
     @classmethod
     def create(cls, host: Host) -> Self:
@@ -40,25 +53,61 @@ class AuthService(Service, namespace="auth"):
 
     @handler(concurrent=True)
     def verify(self, request: VerifyPubkey) -> Granted | Denied:
-        if len(request.public_key) != _KEY_BYTES:
-            raise InvalidInput(
-                f"an Ed25519 public key has {_KEY_BYTES} bytes, not {len(request.public_key)}",
-                details={"field": "public_key"},
-            )
-        return self._owner(request.public_key)
+        _check_key(request.public_key)
+        return self._keys.key(request.public_key, request.source, time.time())
+
+    @handler(concurrent=True)
+    def verify_certificate(self, request: VerifyCertificate) -> Granted | Denied:
+        _check_key(request.public_key)
+        try:
+            certificate = Certificate.parse(request.certificate)
+        except BadKey as error:
+            return Denied(str(error))
+        if certificate.public_key != request.public_key:
+            return Denied("the certificate is of another key than the one that has signed")
+        return self._keys.certificate(certificate, request.source, time.time())
 
     @handler(concurrent=True)
     def verify_token(self, request: VerifyToken) -> Granted | Denied:
-        identity = self._keys.find_token(request.token)
-        if identity is not None:
-            return Granted(identity)
-        checked = self._signed.check(request.token, self._keys.key_ids, time.time())
-        return Denied(checked) if isinstance(checked, str) else self._owner(checked)
+        now = time.time()
+        granted = self._keys.token(request.token, now) or self._sessions.find(request.token, now)
+        if granted is not None:
+            return granted
+        checked = self._signed.check(request.token, self._keys.key_ids, now)
+        if isinstance(checked, str):
+            return Denied(checked)
+        return self._keys.key(checked, request.source, now)
 
     @handler
     async def reload(self, _: ReloadKeys) -> KeyCount:
-        self._keys = KeySet(self._host.reread(self.namespace))
-        return KeyCount(peers=len(self._keys.keys), tokens=self._keys.token_count)
+        settings: AuthSettings = self._host.reread(self.namespace)
+        self._keys = KeySet(settings, self._host.folder)
+        self._signed.window = settings.token_window
+        ended = self._end_links("its credential is good no longer, or for something else")
+        log.info("keys in force", peers=len(self._keys), tokens=self._keys.token_count, ended=ended)
+        return KeyCount(peers=len(self._keys), tokens=self._keys.token_count, ended=ended)
+
+    @handler(concurrent=True)
+    def open_session(self, request: OpenSession, context: Context) -> SessionToken:
+        opener = None if context.session is None else self._host.granted.get(context.session)
+        identity = context.identity
+        if opener is None or identity is None or opener.identity != identity:
+            raise InvalidInput("a session token is for who asks for it over a link of their own")
+        if opener.credential is None or opener.credential.kind == "session":
+            raise Forbidden("a session token cannot be used to get another: come with the key")
+        now = time.time()
+        expires = min(now + request.seconds, opener.expires or float("inf"))
+        if request.scopes is not None:
+            identity = identity.narrowed_to(
+                Identity(identity.id, request.scopes, identity.resources, identity.tenant)
+            )
+        return SessionToken(self._sessions.open(opener, identity, expires, now), expires)
+
+    @handler(concurrent=True)
+    def close_sessions(self, _: CloseSessions, context: Context) -> int:
+        closed = self._sessions.close(context.identity.id if context.identity else "")
+        self._end_links("its session was closed")
+        return closed
 
     @handler(concurrent=True)
     def check(self, request: CheckAccess) -> AccessDecision:
@@ -72,8 +121,30 @@ class AuthService(Service, namespace="auth"):
         )
         return AccessDecision(allowed=error is None, why=None if error is None else str(error))
 
-    def _owner(self, public_key: bytes) -> Granted | Denied:
-        identity = self._keys.keys.get(public_key)
-        if identity is None:
-            return Denied(f"the key {ssh_fingerprint(public_key)} is not listed here")
-        return Granted(identity)
+    def _end_links(self, why: str) -> int:
+        """End what would not be let in now as it was then: sessions, and links; return how many."""
+        now = time.time()
+        self._sessions.keep(lambda opener: self._keys.still_grants(opener, now))
+        ended = 0
+        for session, granted in list(self._host.granted.items()):
+            if not self._still_grants(granted, now):
+                log.warning(
+                    "link ended", peer=session.peer, remote=session.link.peer_address, why=why
+                )
+                session.cancel(why)
+                ended += 1
+        return ended
+
+    def _still_grants(self, granted: Granted, now: float) -> bool:
+        credential = granted.credential
+        if credential is not None and credential.kind == "session":
+            return credential in self._sessions
+        return self._keys.still_grants(granted, now)
+
+
+def _check_key(public_key: bytes) -> None:
+    if len(public_key) != _KEY_BYTES:
+        raise InvalidInput(
+            f"an Ed25519 public key has {_KEY_BYTES} bytes, not {len(public_key)}",
+            details={"field": "public_key"},
+        )

@@ -32,7 +32,7 @@ class SignedTokens:
     """
 
     def __init__(self, window: float, remembered: int = _REMEMBERED) -> None:
-        self._window = window
+        self.window = window
         self._remembered = remembered
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
@@ -49,10 +49,10 @@ class SignedTokens:
         except (BadSignature, InvalidInput):
             return "the token's signature is not good"
         signed_at = int.from_bytes(raw[32:_SIGNED_BYTES], "big")
-        if abs(now - signed_at) > self._window:
+        if abs(now - signed_at) > self.window:
             return (
                 f"the token was made {now - signed_at:.0f} s ago and is good for "
-                f"{self._window:.0f} s: make a new one, and compare the clocks"
+                f"{self.window:.0f} s: make a new one, and compare the clocks"
             )
         return self._once(raw, public_key, signed_at, now)
 
@@ -65,7 +65,7 @@ class SignedTokens:
             return "the token has been used already: make a new one"
         if len(seen) >= self._remembered:
             return "too many tokens at once: try again in a while"
-        seen[mark] = max(now, signed_at) + 2 * self._window
+        seen[mark] = max(now, signed_at) + 2 * self.window
         return public_key
 
 

@@ -2,7 +2,9 @@
 
 from functools import partial
 
+from alknet.call.context import Context
 from alknet.protocol.storage import AuditPage, AuditReport, ListAudit, VerifyAudit
+from alknet.protocol.storage.record import RecordAudit
 from alknet.runtime.service import handler
 from alknet.services.storage.base import Storage
 from alknet.store import audit
@@ -20,3 +22,10 @@ class AuditHandlers(Storage):
     @handler(concurrent=True)
     async def verify_audit(self, request: VerifyAudit) -> AuditReport:
         return await self._database.read(partial(audit.verify, noted=request.noted))
+
+    @handler(concurrent=True)
+    async def record_audit(self, request: RecordAudit, context: Context) -> None:
+        details = dict(request.details)
+        await self._change(
+            context, lambda change: change.audit(request.action, request.subject, **details)
+        )

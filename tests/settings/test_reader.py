@@ -9,8 +9,8 @@ from alknet.errors import SettingsError
 from alknet.settings import NodeSettings, load_node
 from alknet.wire.limits import Limits
 
-from .people import ALICE_KEY
-from .services.keys import line_of
+from ..people import ALICE_KEY
+from ..services.keys import line_of
 
 ALICE = line_of(ALICE_KEY)
 GOOD = f"""

@@ -1,0 +1,144 @@
+"""stack.toml: read whole, checked whole, and refused with the line and the key at fault.
+
+    [node]                           what this node is called, and where it listens
+    [limits]                         what one link may ask of it
+    [tls]                            certificates of a public authority
+    [secrets] [auth] [config] ...    a table turns the service of that namespace on
+
+A service brings the shape of its own table, so this package knows none of them. What the
+environment says in variables such as `ALKNET__NODE__LISTEN` goes before the file
+(`environment.py`), and `schema.py` says all of it as JSON Schema, for editors.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from alknet.settings.environment import overrides
+from alknet.settings.patterns import FINGERPRINT, NAME, ORIGIN, URL
+from alknet.settings.reader import Reader, parse
+from alknet.settings.schema import json_schema
+from alknet.wire.limits import Limits
+
+__all__ = ["NodeSettings", "Settings", "load", "load_node", "schema"]
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=FINGERPRINT)]
+Origin = Annotated[str, msgspec.Meta(pattern=ORIGIN)]
+Url = Annotated[str, msgspec.Meta(pattern=URL)]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [node].
+
+    `name` is what paths call this node, beside `head`. `listen` holds the URLs it answers at; port
+    0 takes a free one. `drain` is how many seconds calls in flight may take when it stops.
+    `identity` is the fingerprint (`SHA256:...`) of the key that its phrase gives it; a phrase that
+    gives another is refused. `log` is the least level that is logged. `slow` is how many seconds a
+    handler that keeps its service from others may take before the log says so; 0 means never.
+    `watch` is how often, in seconds, this file is looked at, to be reloaded when it has changed; 0
+    means never, and SIGHUP does it too. A node that is `strict` fails a call whose answer is not
+    what the operation promises: for tests. `origins` are those of web pages
+    (`https://app.example`) that may call; `*` lets any.
+    """
+
+    name: Name = "head"
+    listen: tuple[Url, ...] = ()
+    drain: Seconds = 5.0
+    identity: Fingerprint | None = None
+    log: Level = "info"
+    slow: Seconds = 5.0
+    watch: Seconds = 0.0
+    strict: bool = False
+    origins: tuple[Origin, ...] = ()
+
+
+class CertificatePair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two PEM files, as an authority gives them out.
+
+    `chain` has the own certificate first, and `key` is its private key. A relative path begins
+    beside the settings.
+    """
+
+    chain: Path
+    key: Path
+
+
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [tls], for what is listened at with tls:// and wss://.
+
+    `certificates` are those of a public authority; a caller who asks for a name that is in none of
+    them gets the node's own, which needs no table. With `client_certificates`, who shows none of
+    his own is refused.
+    """
+
+    certificates: tuple[CertificatePair, ...] = ()
+    client_certificates: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A whole stack.toml. `services` holds the table of each service that is turned on.
+
+    `path` is the file, and None for settings made in Python.
+    """
+
+    node: NodeSettings = NodeSettings()
+    limits: Limits = Limits()
+    tls: TlsSettings = TlsSettings()
+    services: Mapping[str, Any] = {}
+    path: Path | None = None
+
+
+_OWN: Final[dict[str, type[msgspec.Struct]]] = {
+    "node": NodeSettings,
+    "limits": Limits,
+}
+
+
+def load(
+    path: Path,
+    shapes: Mapping[str, type[msgspec.Struct] | None],
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings that *path* holds, with what *environment* has instead.
+
+    *shapes* gives, for each service there is, the shape of its table; None allows only an empty
+    one.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it is not as it should be; the
+            message begins with `file:line:`, or with the name of the variable at fault.
+    """
+    read = _read(path, environment).tables({**_OWN, **shapes})
+    services = {name: value for name, value in read.items() if name not in _OWN}
+    return Settings(
+        node=read.get("node", NodeSettings()),
+        limits=read.get("limits", Limits()),
+        tls=read.get("tls", TlsSettings()),
+        services=services,
+        path=path,
+    )
+
+
+def load_node(path: Path, environment: Mapping[str, str] = os.environ) -> NodeSettings:
+    """Return the table [node] of *path*, for somebody who runs none of the services.
+
+    Raises:
+        SettingsError: as `load`, but for the other tables, which are not looked at.
+    """
+    node: NodeSettings = _read(path, environment).table("node", NodeSettings)
+    return node
+
+
+def schema(shapes: Mapping[str, type[msgspec.Struct] | None]) -> dict[str, Any]:
+    """Return the JSON Schema of a stack.toml in which services have tables of *shapes*."""
+    return json_schema({**_OWN, **shapes})
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> Reader:
+    return Reader(path, *parse(path), overrides(environment))
