@@ -1,6 +1,6 @@
 """connect(): a client's end of a link, and, for a worker, the services it offers over it."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
 from alknet.dialer import Dialer
-from alknet.errors import first_of
+from alknet.errors import SettingsError, first_of
 from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
@@ -32,7 +32,7 @@ _SLOW_SECONDS = 5.0
 
 @asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     identity: Ed25519Key | CertifiedKey | str,
     expect: bytes | str | None = None,
@@ -49,6 +49,10 @@ async def connect(
     dial: road.Dial | None = None,
 ) -> AsyncIterator[Client]:
     """Open a link to the node at *url* and yield a client for it; close it when the block is left.
+
+    Several URLs are ways to the same node, in order of preference: each is tried for a quarter of a
+    second before the next one is tried beside it, the first that opens is taken, and the next is
+    tried where the node does not let us in. So they are each time the link is opened again.
 
     *identity* is the key (alone, or with its certificate) or the token that proves who we are.
     *expect* is the public key that the node must hold, as 32 bytes or as its fingerprint
@@ -76,7 +80,7 @@ async def connect(
         Unreachable: no node answers there.
         Refused: the node does not let us in, or is not the one we expect.
         Locked: we expect a certain node, and it shows no key: its vault is locked.
-        SettingsError: *ca* holds no certificate that can be read.
+        SettingsError: *ca* holds no certificate that can be read, or there is no URL.
     """
     actors = (Actor(service, is_strict=strict) for service in services)
     supervisor = Supervisor(actors, slow=_SLOW_SECONDS)
@@ -84,8 +88,11 @@ async def connect(
     for actor in supervisor.actors:
         registry.add(actor.entries())
     continuations = Continuations()
+    urls = [url] if isinstance(url, str) else list(url)
+    if not urls:
+        raise SettingsError("connect() was given no URL")
     dialer = Dialer(
-        url,
+        urls,
         identity,
         dial=dial or partial(road.dial, trust=Trust.of(identity, expect, ca)),
         expect=expect,

@@ -1,6 +1,6 @@
 """Dialer: opens the link of `connect`, and opens it again when it is lost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,9 +18,11 @@ from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.directory import OperationSummary, Register
 from alknet.transport.admission import enter
+from alknet.transport.race import race
 from alknet.transport.road import Dial
+from alknet.wire import handshake
 from alknet.wire.limits import Limits
-from alknet.wire.link import Format
+from alknet.wire.link import Format, Link
 
 log = structlog.get_logger("alknet.link")
 
@@ -30,7 +32,7 @@ class Dialer:
 
     def __init__(
         self,
-        url: str,
+        urls: Sequence[str],
         identity: Ed25519Key | CertifiedKey | str,
         *,
         dial: Dial,
@@ -43,7 +45,7 @@ class Dialer:
         format: Format,
         limits: Limits,
     ) -> None:
-        self.url = url
+        self.urls = tuple(urls)
         self._identity = identity
         self._dial = dial
         self._expect = expect
@@ -88,26 +90,16 @@ class Dialer:
                 try:
                     client.attach(await self.open(nursery))
                 except (AlknetError, OSError) as error:
-                    log.info("no link yet", url=self.url, failures=failures, why=str(error))
+                    log.info("no link yet", urls=self.urls, failures=failures, why=str(error))
                 else:
-                    log.info("link is back", url=self.url, failures=failures - 1)
+                    log.info("link is back", urls=self.urls, failures=failures - 1)
                     break
 
     async def _serve(
         self, *, task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED
     ) -> None:
         async with trio.open_nursery() as nursery:
-            link = await self._dial(nursery, self.url, limits=self._limits, format=self._format)
-            try:
-                offered, accepted = await enter(
-                    link, key=self._identity, expect=self._expect, limits=self._limits
-                )
-            except BaseException as error:
-                with trio.CancelScope(shield=True):
-                    await link.aclose()
-                if isinstance(error, Disconnected):
-                    raise Unreachable(f"{self.url} hung up during the handshake: {error}") from None
-                raise
+            link, offered, accepted = await self._enter(nursery)
             session = Session(
                 link,
                 identity=Identity(offered.node, self._grant),
@@ -120,6 +112,39 @@ class Dialer:
             task_status.started(session)
             await session.closed()
             nursery.cancel_scope.cancel()
+
+    async def _enter(
+        self, nursery: trio.Nursery
+    ) -> tuple[Link, handshake.Challenge, handshake.Accepted]:
+        """Return a link over the first of the URLs by which the node lets us in.
+
+        One by which it does not is not tried again, and what is wrong there may be right at the
+        next: another node, or a certificate that is not believed.
+        """
+
+        async def open_link(url: str) -> Link:
+            return await self._dial(nursery, url, limits=self._limits, format=self._format)
+
+        failures: dict[str, AlknetError] = {}
+        while True:
+            left = [url for url in self.urls if url not in failures]
+            opened = await race(left, open_link, failures) if left else None
+            if opened is None:
+                raise _why(self.urls, failures)
+            url, link = opened
+            try:
+                return link, *await enter(
+                    link, key=self._identity, expect=self._expect, limits=self._limits
+                )
+            except BaseException as error:
+                with trio.CancelScope(shield=True):
+                    await link.aclose()
+                if isinstance(error, Disconnected):
+                    failures[url] = Unreachable(f"{url} hung up during the handshake: {error}")
+                elif isinstance(error, AlknetError):
+                    failures[url] = error
+                else:
+                    raise
 
     def _dispatcher(self, name: str) -> Dispatcher | None:
         if self._node is not None:
@@ -160,8 +185,19 @@ class Dialer:
                 try:
                     await client.call(Register(now))
                 except CallError as error:
-                    log.warning("what is offered is out of date", url=self.url, why=str(error))
+                    log.warning("what is offered is out of date", urls=self.urls, why=str(error))
 
 
 def _of_node(node: Dispatcher, never: frozenset[str]) -> tuple[OperationSummary, ...]:
     return (*own(node.registry), *passed_on(node.peers, never=never))
+
+
+def _why(urls: Sequence[str], failures: Mapping[str, AlknetError]) -> AlknetError:
+    """Return what to raise when no URL leads to the node: the refusal of one that does answer."""
+    first = failures[urls[0]]
+    if len(urls) == 1:
+        return first
+    answered = next((e for e in failures.values() if not isinstance(e, Unreachable)), None)
+    if answered is not None:
+        return answered
+    return Unreachable("none of these leads to the node: " + "; ".join(map(str, failures.values())))

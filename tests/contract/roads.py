@@ -4,15 +4,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from trio_websocket import wrap_client_stream
 
 from alknet.keys import Ed25519Key
-from alknet.transport import road
-from alknet.transport.address import Address
+from alknet.transport import road, tcp
 from alknet.transport.gate import Gate
 from alknet.transport.memory import memory_pair
+from alknet.transport.messages import MessageLink
 from alknet.transport.trust import Trust
-from alknet.transport.websocket import PATH, WebSocketLink
+from alknet.transport.websocket import upgrade
 from alknet.wire.limits import DEFAULT_LIMITS
 
 # On the last one each envelope is a message, which is how clients that are not ours call.
@@ -68,8 +67,8 @@ async def link_over(name, *, limits=DEFAULT_LIMITS, format="json"):
             with trio.CancelScope(shield=True):
                 # A WebSocket that nobody reads would wait for its farewell to be answered.
                 for link in (near, far):
-                    if isinstance(link, WebSocketLink):
-                        await trio.aclose_forcefully(link._stream)
+                    if isinstance(link, MessageLink):
+                        await link._below.aclose()
                 await near.aclose()
             nursery.cancel_scope.cancel()
 
@@ -79,15 +78,5 @@ async def _listening(url, serve, limits, *, task_status):
 
 
 async def _dial_plain(nursery, url, *, limits, format):
-    address = Address.parse(url)
-    stream = await trio.open_tcp_stream(address.host, address.port)
-    socket = await wrap_client_stream(
-        nursery,
-        stream,
-        address.host,
-        PATH,
-        subprotocols=[f"alknet.{format}"],
-        max_message_size=limits.frame_bytes,
-        message_queue_size=16,
-    )
-    return WebSocketLink(socket, f"{address.host}:{address.port}", stream=stream)
+    below = await tcp.dial(nursery, url, limits=limits)
+    return await upgrade(below, url, [f"alknet.{format}"], limits)

@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from alknet.errors import Disconnected, LocalProtocolError
-from alknet.transport.websocket import WebSocketLink
+from alknet.transport.messages import MessageLink
 from alknet.wire.limits import Limits
 
 from .roads import ENCRYPTED, FAR_KEY, NEAR_KEY, ROADS, SOCKETS, link_over
@@ -121,7 +121,7 @@ async def test_a_sender_that_is_cancelled_in_the_middle_of_a_frame_leaves_no_who
 
 
 async def test_an_end_that_has_said_all_may_still_hear_the_rest(ends):
-    if isinstance(ends.near, WebSocketLink):
+    if isinstance(ends.near, MessageLink):
         with pytest.raises(LocalProtocolError, match="closes both ways or not at all"):
             await ends.near.send_eof()
         return
@@ -271,7 +271,7 @@ def reset(link):
     socket = link
     while not hasattr(socket, "close"):
         # Down through what wraps it: a WebSocket's stream, TLS, and the socket at the bottom.
-        below = (getattr(socket, name, None) for name in ("socket", "_socket", "_stream"))
+        below = (getattr(socket, name, None) for name in ("_below", "_stream", "_socket"))
         socket = next(each for each in below if each is not None)
     socket.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, for 0 seconds
     socket.close()
@@ -298,9 +298,8 @@ async def test_an_end_knows_where_the_other_is_and_whether_others_listen(name):
 @pytest.mark.parametrize("name", ROADS)
 async def test_an_encrypted_link_knows_the_key_at_the_other_end_and_no_other_does(name):
     async with link_over(name) as ends:
-        known = (ends.near.credential, ends.far.credential)
-        assert known[1] == (NEAR_KEY.public_key if name in ENCRYPTED else None)
-        assert known[0] == (FAR_KEY.public_key if name == "tls" else None)
+        keys = (FAR_KEY.public_key, NEAR_KEY.public_key) if name in ENCRYPTED else (None, None)
+        assert (ends.near.credential, ends.far.credential) == keys
 
 
 @pytest.mark.parametrize("name", ROADS)

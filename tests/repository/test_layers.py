@@ -107,7 +107,7 @@ def test_no_module_needs_one_that_needs_it():
 
 
 def test_only_transports_open_sockets():
-    openers = {"socket", "ssl", "trio_websocket", "asyncssh", "h11", "wsproto"}
+    openers = {"socket", "ssl", "websockets", "asyncssh"}
     makers = {"open_tcp_listeners", "open_tcp_stream", "serve_tcp", "open_ssl_over_tcp_stream"}
     for module, path in MODULES.items():
         if layer(module) == "transport":

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 import structlog
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError
 
 from alknet.errors import AlknetError, first_of, traced
 
@@ -16,8 +15,6 @@ log = structlog.get_logger("alknet.transport")
 # What a peer may do to its own connection without there being anything wrong with the node.
 _EXPECTED: Final = (
     AlknetError,
-    ConnectionClosed,
-    HandshakeError,
     OSError,
     trio.BrokenResourceError,
     trio.ClosedResourceError,

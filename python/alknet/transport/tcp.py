@@ -103,6 +103,11 @@ class TcpLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {why}")
 
 
+def taken(stream: trio.SocketStream) -> socket.socket:
+    """Return the socket of *stream*, which owns it no longer."""
+    return socket.socket(fileno=stream.socket.detach())
+
+
 def watch(connection: socket.socket, seconds: float) -> None:
     """Have the kernel see whether the far end is there: not every peer answers pings of ours."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -139,7 +144,7 @@ async def listen(
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
         async with guarded(name), counted(name):
-            link = TcpLink(socket.socket(fileno=stream.socket.detach()), name, limits)
+            link = TcpLink(taken(stream), name, limits)
             try:
                 await serve(link)
             finally:
@@ -173,6 +178,6 @@ async def dial(
     except OSError as error:
         raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
     name = f"{bracket(address.host)}:{address.port}"
-    link = TcpLink(socket.socket(fileno=stream.socket.detach()), name, limits)
+    link = TcpLink(taken(stream), name, limits)
     link.format = format
     return link

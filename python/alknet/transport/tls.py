@@ -24,7 +24,7 @@ from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, Settin
 from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import counted, guarded
-from alknet.transport.tcp import Serve, watch
+from alknet.transport.tcp import Serve, taken, watch
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -225,23 +225,34 @@ class TlsLink(Link):
         return Disconnected(f"the link to {self.peer_address} is gone: {in_words(error)}")
 
 
-async def answer(
-    stream: trio.SocketStream, gate: Gate, protocol: bytes, limits: Limits
-) -> TlsStream:
-    """Return the server's end of a TLS session over *stream*, once both ends know each other."""
-    return await _shaken(stream, gate.server([protocol]).accept(), limits)
+async def accept(
+    stream: trio.SocketStream, name: str, gate: Gate, protocol: bytes, limits: Limits
+) -> TlsLink:
+    """Return the link that *stream*, from *name*, becomes, once both ends know each other."""
+    return TlsLink(await _shaken(stream, gate.server([protocol]).accept(), limits), name)
 
 
-async def ask(
-    stream: trio.SocketStream, host: str, trust: Trust, protocol: bytes, limits: Limits
-) -> TlsStream:
-    """Return the client's end of a TLS session with *host* over *stream*, once it is believed."""
+async def secure(
+    stream: trio.SocketStream, url: str, name: str, trust: Trust, protocol: bytes, limits: Limits
+) -> TlsLink:
+    """Return the link to *url*, or *name*, that *stream* becomes, once the server is believed.
+
+    Raises:
+        Unreachable: nobody speaks TLS 1.3 there, or not *protocol* above it.
+        Refused, Locked: as `dial`.
+    """
+    host = Address.parse(url).host
     session = Session.connect(host, trust.own, trust.expect, trust.roots, [protocol])
-    return await _shaken(stream, session, limits)
+    try:
+        return TlsLink(await _shaken(stream, session, limits), name)
+    except RemoteProtocolError as error:
+        raise Unreachable(f"{url} does not speak TLS as alknet does: {error}") from None
+    except trio.BrokenResourceError as error:
+        raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
 
 
 async def _shaken(plain: trio.SocketStream, session: Session, limits: Limits) -> TlsStream:
-    connection = socket.socket(fileno=plain.socket.detach())
+    connection = taken(plain)
     watch(connection, limits.silence_seconds)
     stream = TlsStream(connection, session)
     try:
@@ -276,11 +287,11 @@ async def listen(
     except OSError as error:
         raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
 
-    async def accept(stream: trio.SocketStream) -> None:
+    async def serve_one(stream: trio.SocketStream) -> None:
         name = name_of(stream)
         async with guarded(name), counted(name):
             with trio.fail_after(limits.handshake_seconds):
-                link = TlsLink(await answer(stream, gate, PROTOCOL, limits), name)
+                link = await accept(stream, name, gate, PROTOCOL, limits)
             try:
                 await serve(link)
             finally:
@@ -288,7 +299,7 @@ async def listen(
                     await link.aclose()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners, handler_nursery=links)
+    await trio.serve_listeners(serve_one, listeners, handler_nursery=links)
 
 
 async def dial(
@@ -311,13 +322,11 @@ async def dial(
     try:
         with trio.fail_after(timeout):
             stream = await trio.open_tcp_stream(address.host, address.port)
-            secured = await ask(stream, address.host, trust, PROTOCOL, limits)
+            name = f"{bracket(address.host)}:{address.port}"
+            link = await secure(stream, url, name, trust, PROTOCOL, limits)
     except trio.TooSlowError:
         raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
-    except RemoteProtocolError as error:
-        raise Unreachable(f"{url} does not speak TLS as alknet does: {error}") from None
-    except (OSError, trio.BrokenResourceError) as error:
+    except OSError as error:
         raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
-    link = TlsLink(secured, f"{bracket(address.host)}:{address.port}")
     link.format = format
     return link

@@ -13,35 +13,26 @@ reason. A browser, which cannot, answers the challenge of `wire.handshake`. Page
 origins that the node lists, and from no other (RFC 6455, section 10.2): 403.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-import h11
 import structlog
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    HandshakeError,
-    WebSocketConnection,
-    wrap_client_stream,
-    wrap_server_stream,
-)
-from wsproto.utilities import ProtocolError as WsprotoError
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
-from alknet.errors import (
-    AlknetError,
-    Disconnected,
-    Refused,
-    RemoteProtocolError,
-    SettingsError,
-    Unreachable,
-)
-from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.errors import AlknetError, Disconnected, Refused, SettingsError, Unreachable
+from alknet.transport import tcp, tls
+from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import counted, guarded, turned_away
-from alknet.transport.tls import TlsStream, answer, ask
+from alknet.transport.messages import MessageLink
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -51,7 +42,7 @@ log = structlog.get_logger("alknet.transport")
 PATH: Final = "/alknet/call"
 # What TLS names the protocol above it (RFC 7301): browsers offer nothing else for a WebSocket.
 _PROTOCOL: Final = b"http/1.1"
-_BEARER: Final = "bearer "
+_VERSION: Final = "13"
 _FRAMES: Final = ".frames"
 _SUBPROTOCOLS: Final[dict[str, Format]] = {
     "alknet.json.frames": "json",
@@ -59,82 +50,13 @@ _SUBPROTOCOLS: Final[dict[str, Format]] = {
     "alknet.json": "json",
     "alknet.msgpack": "msgpack",
 }
-# A run of frames is cut into messages of this size, far below any limit on a message.
-_RUN_BYTES: Final = 1024 * 1024
-_NORMAL_CLOSURES: Final = (1000, 1001)
-_CLOSING_SECONDS: Final = 2.0
-_READ_BYTES: Final = 64 * 1024
-_QUEUED_MESSAGES: Final = 16
-_UNAUTHORIZED: Final = 401
+
+Serve = Callable[[Link], Awaitable[None]]
 
 
-class WebSocketLink(Link):
-    """A link over one WebSocket."""
-
-    def __init__(
-        self,
-        socket: WebSocketConnection,
-        address: str,
-        *,
-        stream: "_Stream",
-        credential: bytes | str | None = None,
-    ) -> None:
-        self._socket = socket
-        self._stream = stream
-        self._sends_text = False
-        self.peer_address = address
-        self.is_confidential = isinstance(stream, TlsStream) or is_loopback(address)
-        self.credential = credential
-        agreed = socket.subprotocol or ""
-        self.format: Format = _SUBPROTOCOLS.get(agreed, "json")
-        self.framed = agreed.endswith(_FRAMES)
-
-    async def send(self, chunks: list[bytes]) -> None:
-        try:
-            for chunk in chunks:
-                if self.framed:
-                    for start in range(0, len(chunk), _RUN_BYTES):
-                        await self._socket.send_message(chunk[start : start + _RUN_BYTES])
-                else:
-                    await self._socket.send_message(chunk.decode() if self._sends_text else chunk)
-        except ConnectionClosed as error:
-            raise self._gone(error) from None
-
-    async def receive(self) -> bytes:
-        if self.unread:
-            return self.take_unread()
-        try:
-            message = await self._socket.get_message()
-        except ConnectionClosed as error:
-            if error.reason is not None and error.reason.code in _NORMAL_CLOSURES:
-                return b""
-            raise self._gone(error) from None
-        self._sends_text = isinstance(message, str)
-        return message.encode() if isinstance(message, str) else message
-
-    async def ping(self) -> None:
-        try:
-            await self._socket.ping()  # until the pong is there
-        except ConnectionClosed as error:
-            raise self._gone(error) from None
-
-    async def aclose(self, reason: str = "") -> None:
-        # RFC 6455, section 5.5: the reason of a close frame has 123 bytes at most.
-        short = reason.encode()[:123].decode(errors="ignore")
-        try:
-            with trio.move_on_after(_CLOSING_SECONDS):
-                await self._socket.aclose(1000, short)
-        finally:
-            # A WebSocket that was cut takes itself for closed, and leaves its stream open.
-            await trio.aclose_forcefully(self._stream)
-
-    def _gone(self, error: ConnectionClosed) -> Disconnected:
-        reason = error.reason
-        why = "it was cut" if reason is None else f"{reason.code} {reason.reason or reason.name}"
-        return Disconnected(f"the link to {self.peer_address} is gone: {why}")
-
-
-Serve = Callable[[WebSocketLink], Awaitable[None]]
+def offers(format: Format) -> list[str]:
+    """Return the subprotocols that a node of ours asks for, in order of preference."""
+    return [name for name, body in _SUBPROTOCOLS.items() if body == format]
 
 
 async def listen(
@@ -163,92 +85,106 @@ async def listen(
 
     async def accept(stream: trio.SocketStream) -> None:
         name = name_of(stream)
-        async with guarded(name), counted(name), trio.open_nursery() as nursery:
+        async with guarded(name), counted(name):
             with trio.fail_after(limits.handshake_seconds):
-                link = await _accept(nursery, stream, address, name, gate, limits)
+                if address.scheme == "wss":
+                    below: Link = await tls.accept(stream, name, gate, _PROTOCOL, limits)
+                else:
+                    below = tcp.TcpLink(tcp.taken(stream), name, limits)
+                link = await _accept(below, gate, limits)
             if link is not None:
                 try:
                     await serve(link)
                 finally:
                     with trio.CancelScope(shield=True):
                         await link.aclose()
-            nursery.cancel_scope.cancel()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
     await trio.serve_listeners(accept, listeners, handler_nursery=links)
 
 
-async def _accept(
-    nursery: trio.Nursery,
-    accepted: trio.SocketStream,
-    address: Address,
-    name: str,
-    gate: Gate,
-    limits: Limits,
-) -> WebSocketLink | None:
-    """Return the link that *accepted* becomes; None if what is asked there is refused."""
-    stream: _Stream = accepted
-    if address.scheme == "wss":
-        stream = await answer(accepted, gate, _PROTOCOL, limits)
-    request = await wrap_server_stream(
-        nursery,
-        cast("trio.SocketStream", stream),
-        message_queue_size=_QUEUED_MESSAGES,
-        max_message_size=limits.frame_bytes,
-        receive_buffer_size=_READ_BYTES,
+async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None:
+    """Return the link that *below* becomes; None if what is asked there is refused."""
+    protocol = ServerProtocol(
+        select_subprotocol=_select, max_size=limits.frame_bytes, subprotocols=[]
     )
-    headers = {name.lower(): value.decode("latin-1") for name, value in request.headers}
-    token = _token_in(headers.get(b"authorization", ""))
-    refusal = await _refusal(request.path, headers.get(b"origin"), token, gate)
-    if refusal is not None:
-        status, reason, fields = refusal
-        log.info("upgrade refused", remote=name, status=status, reason=reason)
-        if status == _UNAUTHORIZED:
-            turned_away(name, reason)
-        await request.reject(status, extra_headers=fields, body=f"{reason}\n".encode())
-        return None
-    chosen = next((name for name in request.proposed_subprotocols if name in _SUBPROTOCOLS), None)
-    socket = await request.accept(subprotocol=chosen)
-    credential = stream.peer_key if isinstance(stream, TlsStream) else None
-    return WebSocketLink(socket, name, stream=stream, credential=token or credential)
+    link = MessageLink(below, protocol, framed=False, format="json")
+    is_open = False
+    try:
+        request = cast("Request | None", await link.first())
+        if request is None:
+            await link.flush()
+            return None
+        token = _token_in(request.headers.get("Authorization", ""))
+        response = await _refusal(request, token, gate, protocol) or protocol.accept(request)
+        protocol.send_response(response)
+        await link.flush()
+        is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if not is_open:
+            reason = response.body.decode().partition("\n")[0]
+            name, status = link.peer_address, response.status_code
+            log.info("upgrade refused", remote=name, status=status, reason=reason)
+            if status == HTTPStatus.UNAUTHORIZED:
+                turned_away(name, reason)
+            return None
+        agreed = protocol.subprotocol or ""
+        link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
+        link.credential = token or link.credential
+        return link
+    finally:
+        if not is_open:
+            with trio.CancelScope(shield=True):
+                await link.aclose()
+
+
+def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return next((name for name in offered if name in _SUBPROTOCOLS), None)
 
 
 def _token_in(authorization: str) -> str | None:
-    is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
-    return authorization[len(_BEARER) :].strip() if is_bearer else None
-
-
-_Fields = list[tuple[bytes, bytes]]
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def _refusal(
-    path: str, origin: str | None, token: str | None, gate: Gate
-) -> tuple[int, str, _Fields] | None:
-    """Return why the first request is refused: the status of HTTP, a sentence, and fields."""
-    if urlsplit(path).path != PATH:
-        return 404, f"alknet answers at {PATH}", []
+    request: Request, token: str | None, gate: Gate, protocol: ServerProtocol
+) -> Response | None:
+    """Return the answer to a first request that is refused before it is looked at as an upgrade."""
+    if "Host" not in request.headers:
+        return protocol.reject(HTTPStatus.BAD_REQUEST, "the header Host is missing\n")
+    if urlsplit(request.path).path != PATH:
+        return protocol.reject(HTTPStatus.NOT_FOUND, f"alknet answers at {PATH}\n")
     try:
-        gate.check_origin(origin)
+        gate.check_origin(request.headers.get("Origin"))
     except Refused as error:
-        return 403, str(error), []
+        return protocol.reject(HTTPStatus.FORBIDDEN, f"{error}\n")
     try:
         if token is not None:
             await gate.check_token(token)
     except AlknetError as error:
-        return _UNAUTHORIZED, str(error), [(b"WWW-Authenticate", b"Bearer")]
+        response = protocol.reject(HTTPStatus.UNAUTHORIZED, f"{error}\n")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    if request.headers.get("Sec-WebSocket-Version", _VERSION) != _VERSION:
+        # RFC 6455, section 4.4: the client may know this version too.
+        response = protocol.reject(
+            HTTPStatus.UPGRADE_REQUIRED, f"this node speaks version {_VERSION} of WebSocket\n"
+        )
+        response.headers["Sec-WebSocket-Version"] = _VERSION
+        return response
     return None
 
 
 async def dial(
-    nursery: trio.Nursery,
+    nursery: trio.Nursery,  # noqa: ARG001 - every transport's `dial` takes the same
     url: str,
     *,
     limits: Limits,
     format: Format = "json",
     trust: Trust = Trust(),  # noqa: B008 - it is frozen
     timeout: float = 10.0,
-) -> WebSocketLink:
-    """Open a WebSocket to *url*; its reader runs in *nursery* until the link is closed.
+) -> MessageLink:
+    """Open a WebSocket to *url*.
 
     `ws://host:port` is enough; a path is used if given. *timeout*, in seconds, is for opening.
 
@@ -257,85 +193,54 @@ async def dial(
         Refused: the node's certificate is not one that *trust* believes.
         Locked: the node has no certificate to show, as while its vault is locked.
     """
-    address = Address.parse(url)
-    host = f"{bracket(address.host)}:{address.port}"
-    subprotocols = [name for name, body in _SUBPROTOCOLS.items() if body == format]
-    stream: _Stream | None = None
-    socket: WebSocketConnection | None = None
     try:
         with trio.fail_after(timeout):
-            stream = await _open_stream(address, trust, limits)
-            reader = _Reader(nursery)
-            with reader.opening:
-                socket = await wrap_client_stream(
-                    cast("trio.Nursery", reader),
-                    cast("trio.SocketStream", stream),
-                    host,
-                    address.path or PATH,
-                    subprotocols=subprotocols,
-                    message_queue_size=_QUEUED_MESSAGES,
-                    max_message_size=limits.frame_bytes,
-                    receive_buffer_size=_READ_BYTES,
-                )
-        if socket is None:
-            raise reader.error
-    except BaseException as error:
-        if stream is not None:
-            await trio.aclose_forcefully(stream)
-        why = _why_not(error, url, timeout)
-        if why is None:
-            raise
-        raise Unreachable(why) from None
-    assert stream is not None
-    return WebSocketLink(socket, host, stream=stream)
+            below = await _below(url, limits, trust)
+            try:
+                return await upgrade(below, url, offers(format), limits)
+            except BaseException:
+                with trio.CancelScope(shield=True):
+                    await below.aclose()
+                raise
+    except trio.TooSlowError:
+        raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
 
 
-class _Reader:
-    """Stands in for the nursery that a WebSocket starts its reader in, and keeps how that ends.
-
-    A reader that ends before the WebSocket is open cancels `opening`; trio-websocket would let its
-    error end the nursery, or wait for good.
-    """
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
-        self.opening = trio.CancelScope()
-        self.error: Exception = HandshakeError()
-
-    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
-        self._nursery.start_soon(self._run, read)
-
-    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await read()
-        except Exception as error:
-            self.error = error
-        finally:
-            self.opening.cancel()
-
-
-_Stream = trio.SocketStream | TlsStream
-
-
-async def _open_stream(address: Address, trust: Trust, limits: Limits) -> _Stream:
-    stream = await trio.open_tcp_stream(address.host, address.port)
+async def _below(url: str, limits: Limits, trust: Trust) -> Link:
+    address = Address.parse(url)
+    try:
+        stream = await trio.open_tcp_stream(address.host, address.port)
+    except OSError as error:
+        raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
+    name = f"{bracket(address.host)}:{address.port}"
     if address.scheme == "wss":
-        return await ask(stream, address.host, trust, _PROTOCOL, limits)
-    return stream
+        return await tls.secure(stream, url, name, trust, _PROTOCOL, limits)
+    return tcp.TcpLink(tcp.taken(stream), name, limits)
 
 
-def _why_not(error: BaseException, url: str, timeout: float) -> str | None:
-    """Return why there is no WebSocket at *url*; None for an error that says nothing of that."""
-    match error:
-        case trio.TooSlowError():
-            return f"{url} did not answer within {timeout:g} s"
-        case ConnectionRejected():
-            return f"{url} answers with HTTP {error.status_code}, not alknet"
-        case HandshakeError() | ConnectionClosed() | h11.ProtocolError() | WsprotoError():
-            return f"{url} does not answer as a WebSocket does"
-        case RemoteProtocolError():
-            return f"{url} does not speak TLS as alknet does: {error}"
-        case OSError() | trio.BrokenResourceError():
-            return f"cannot reach {url}: {in_words(error)}"
+async def upgrade(below: Link, url: str, subprotocols: list[str], limits: Limits) -> MessageLink:
+    """Return the WebSocket to *url* that *below*, a link that has just been opened, becomes.
+
+    Raises:
+        Unreachable: nobody who speaks alknet answers.
+    """
+    address = Address.parse(url)
+    uri = f"{address.scheme}://{bracket(address.host)}:{address.port}{address.path or PATH}"
+    names = [Subprotocol(name) for name in subprotocols]
+    protocol = ClientProtocol(parse_uri(uri), subprotocols=names, max_size=limits.frame_bytes)
+    link = MessageLink(below, protocol, framed=False, format="json")
+    protocol.send_request(protocol.connect())
+    try:
+        await link.flush()
+        await link.first()
+    except Disconnected as error:
+        raise Unreachable(f"{url} does not answer as a WebSocket does: {error}") from None
+    match protocol.handshake_exc:
+        case None:
+            agreed = protocol.subprotocol or ""
+            link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
+            return link
+        case InvalidStatus() as answer:
+            raise Unreachable(f"{url} answers with HTTP {answer.response.status_code}, not alknet")
         case _:
-            return None
+            raise Unreachable(f"{url} does not answer as a WebSocket does")
