@@ -327,7 +327,7 @@ def test_any_operation_is_listed_described_and_affirmed_if_and_only_if_it_could_
                             decision = await node.client.call(about)
                             assert (decision.allowed, decision.why is None) == (may, may)
 
-    trio.run(main)
+    orphans.run(main)
 
 
 async def test_a_question_about_somebody_else_gets_the_same_answer(node):
