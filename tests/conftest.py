@@ -1,5 +1,6 @@
-"""What the tests share: plain logs, a seed, and a node that listens with a worker connected."""
+"""What the tests share: no orphans, plain logs, a seed, and a node with a worker connected."""
 
+import inspect
 import logging
 
 import pytest
@@ -8,8 +9,16 @@ import structlog
 from alknet import connect, open_node
 from alknet.keys import Keyring
 
+from . import orphans
 from .echo import Echo
 from .people import ALICE_KEY, PHRASE, WORKER_KEY, node_settings
+
+
+def pytest_collection_modifyitems(items):
+    """Have every test that runs in Trio fail if it leaves a task behind."""
+    for item in items:
+        if inspect.iscoroutinefunction(item.obj):
+            item.add_marker(pytest.mark.trio(run=orphans.run))
 
 
 @pytest.fixture(autouse=True)

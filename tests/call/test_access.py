@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from alknet.protocol.directory import ListOperations, Schema
 from alknet.services.directory import DirectoryService
 from alknet.testing import node as run
 
+from .. import orphans
 from ..linked import linked, running
 from ..test_identity import IDENTITIES, WORDS
 
@@ -243,7 +243,7 @@ def test_an_operation_is_listed_if_and_only_if_it_could_be_called(identity, is_p
                     assert listed == callable_
                     assert described == callable_
 
-    trio.run(main)
+    orphans.run(main)
 
 
 @st.composite
@@ -327,7 +327,7 @@ def test_any_operation_is_listed_described_and_affirmed_if_and_only_if_it_could_
                             decision = await node.client.call(about)
                             assert (decision.allowed, decision.why is None) == (may, may)
 
-    trio.run(main)
+    orphans.run(main)
 
 
 async def test_a_question_about_somebody_else_gets_the_same_answer(node):

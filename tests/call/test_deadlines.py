@@ -8,6 +8,8 @@ from trio.testing import MockClock
 
 from alknet.call.deadlines import Deadlines
 
+from .. import orphans
+
 
 class Call:
     def __init__(self):
@@ -121,4 +123,4 @@ def test_whatever_is_added_when_each_call_is_told_if_and_only_if_it_is_late(plan
         elif not is_answered or answer_after > timeout + 1e-6:
             assert call.expired_at == [pytest.approx(deadline)]
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    orphans.run(main, clock=MockClock(autojump_threshold=0))

@@ -18,6 +18,7 @@ from alknet.call.registry import Registry
 from alknet.errors import Forbidden, InvalidInput
 from alknet.identity import Identity
 
+from .. import orphans
 from ..echo import Echo, Whisper
 from ..linked import facing, linked, running
 from ..people import ALICE, NOBODY_MUCH
@@ -329,4 +330,4 @@ def test_no_input_does_worse_than_being_refused(raw, format):
             assert isinstance(event, CallFailed | CallResponded)
 
     with structlog.testing.capture_logs():
-        trio.run(main)
+        orphans.run(main)

@@ -12,6 +12,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from alknet.call.oneshot import OneShot
 
+from .. import orphans
+
 
 async def settle_later(shot, settle):
     await wait_all_tasks_blocked()
@@ -60,7 +62,7 @@ def test_only_the_first_settles(settlings):
             with pytest.raises(ValueError, match=r"^0$"):
                 await shot.wait()
 
-    trio.run(main)
+    orphans.run(main)
 
 
 async def test_a_cancelled_wait_abandons_once_and_what_comes_later_goes_nowhere(autojump_clock):

@@ -23,6 +23,7 @@ from alknet.errors import (
 )
 from alknet.wire.limits import Limits
 
+from .. import orphans
 from ..echo import Count, Echo, Fail, Hold, Keep, Say, Shout, Ticks
 from ..linked import linked, running
 
@@ -238,7 +239,7 @@ def test_a_deadline_means_the_same_moment_on_both_sides(seconds):
         assert there == pytest.approx((time.time() + seconds) * 1000, abs=50)
         assert local_deadline(there) == pytest.approx(deadline, abs=0.05)
 
-    trio.run(main)
+    orphans.run(main)
 
 
 # The link.
@@ -341,7 +342,7 @@ def test_whatever_json_can_say_comes_back_as_it_went(value, format):
             assert await link.client.invoke("/head/mirror/show", {"value": value}) == value
             assert await link.client.call(Show(value)) == value
 
-    trio.run(main)
+    orphans.run(main)
 
 
 @operation("mirror/show")

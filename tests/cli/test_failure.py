@@ -10,6 +10,8 @@ from alknet import errors
 from alknet.cli.failure import Failure, Misuse, report
 from alknet.cli.output import ReaderLeft, printable
 
+from .. import orphans
+
 ALL = sorted(
     {
         value
@@ -85,7 +87,7 @@ def test_an_error_is_found_however_deep_it_is_wrapped(error, code, capsys):
                 raise error
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        trio.run(fail)
+        orphans.run(fail)
 
     assert report(caught.value) == code
 

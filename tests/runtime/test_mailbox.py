@@ -11,6 +11,8 @@ from trio.testing import wait_all_tasks_blocked
 from alknet.errors import Unavailable
 from alknet.runtime.mailbox import Mailbox
 
+from .. import orphans
+
 
 class Letter:
     """As much of an invocation as a mailbox looks at."""
@@ -193,7 +195,7 @@ def test_every_letter_is_taken_or_failed_exactly_once_and_in_order(steps, size):
             assert remote.total() <= 2 * size
         assert [letter.number for letter in taken] == sorted(letter.number for letter in taken)
 
-    trio.run(main)
+    orphans.run(main)
 
 
 @pytest.mark.parametrize("size", [1, 64])

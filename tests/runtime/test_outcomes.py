@@ -16,6 +16,7 @@ from alknet.errors import CallError, ServiceFailed
 from alknet.runtime.actor import Actor
 from alknet.runtime.supervisor import Supervisor
 
+from .. import orphans
 from ..linked import linked
 from ..people import ALICE
 
@@ -156,7 +157,7 @@ def test_every_call_has_exactly_one_outcome_and_nothing_is_left(is_remote, calls
             nursery.cancel_scope.cancel()
 
     with structlog.testing.capture_logs():
-        trio.run(main, clock=MockClock(autojump_threshold=0))
+        orphans.run(main, clock=MockClock(autojump_threshold=0))
 
 
 async def ask(client, index, plan, outcomes):

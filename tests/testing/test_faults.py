@@ -19,6 +19,7 @@ from alknet.testing import (
     road_to,
 )
 
+from .. import orphans
 from ..echo import Echo, Say
 
 
@@ -130,8 +131,8 @@ def test_however_a_stream_is_cut_in_pieces_its_bytes_are_the_same(bodies, seed, 
         assert how == ("cut" if len(data) >= mark else "closed")
         pieces.append(got)
 
-    trio.run(main)
-    trio.run(main)
+    orphans.run(main)
+    orphans.run(main)
     assert pieces[0] == pieces[1]
 
 

@@ -33,6 +33,11 @@ class Endpoint(Protocol):
         ...
 
     @property
+    def wants_context(self) -> bool:
+        """Whether its handler is given the context of each call."""
+        ...
+
+    @property
     def declared(self) -> Declared:
         """What its handler has said of itself beforehand."""
         ...

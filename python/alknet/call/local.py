@@ -188,14 +188,16 @@ class LocalClient(Client):
         endpoint = entry.endpoint
         if endpoint.is_inline:
             return self._run_inline(entry, request)
-        invocation = LocalInvocation(entry, request, self)
+        source = self._told(entry) if endpoint.wants_context else self
+        invocation = LocalInvocation(entry, request, source)
         endpoint.submit(invocation)
         return invocation.wait()
 
     async def _run_inline(self, entry: Entry, request: Any) -> Any:
         try:
             await trio.lowlevel.checkpoint()
-            reply = await entry.endpoint.answer(entry, request, self)
+            source = self._told(entry) if entry.endpoint.wants_context else self
+            reply = await entry.endpoint.answer(entry, request, source)
         except BaseException as error:
             entry.measure.failed(code_of(error))
             raise
@@ -214,11 +216,9 @@ class LocalClient(Client):
                 return await invocation.wait()
             try:
                 await trio.lowlevel.checkpoint()
-                if span is None:
-                    reply = await endpoint.answer(entry, request, self)
-                else:
-                    source = Told(self.context(entry, span))
-                    reply = await trace.awaited(span, endpoint.answer(entry, request, source))
+                source = self._told(entry, span)
+                answer = endpoint.answer(entry, request, source)
+                reply = await (answer if span is None else trace.awaited(span, answer))
             except BaseException as error:
                 measure.failed(code_of(error))
                 raise
@@ -233,9 +233,17 @@ class LocalClient(Client):
         return trace.made(entry.spec.name, "local", None if parent is None else parent.traceparent)
 
     def _invocation(self, entry: Entry, request: Any, span: Span | None) -> LocalInvocation:
+        source = self._told(entry, span)
         if span is None:
-            return LocalInvocation(entry, request, self)
-        return TracedInvocation(entry, request, Told(self.context(entry, span)), span)
+            return LocalInvocation(entry, request, source)
+        return TracedInvocation(entry, request, source, span)
+
+    def _told(self, entry: Entry, span: Span | None = None) -> Told:
+        """Return the context of a call that its caller, who runs now, waits for.
+
+        What the caller's scopes leave it of time is for the handler to know, who runs elsewhere.
+        """
+        return Told(self.context(entry, span, trio.current_effective_deadline()))
 
     def _stream_invocation(
         self,
@@ -258,22 +266,19 @@ class LocalClient(Client):
 
         return start
 
-    def context(self, entry: Entry, span: Span | None = None) -> Context:
-        """Return the context of a call of *entry* by this client."""
-        parent, declared = self._parent, entry.endpoint.declared
-        traceparent = None if span is None else span.traceparent
-        if parent is None:
-            return Context(
-                self._home, entry.spec, self._identity, declared=declared, traceparent=traceparent
-            )
+    def context(
+        self, entry: Entry, span: Span | None = None, deadline: float = math.inf
+    ) -> Context:
+        """Return the context of a call of *entry* by this client, which has that *deadline*."""
+        parent = self._parent
         return Context(
             self._home,
             entry.spec,
             self._identity,
-            declared=declared,
-            parent_id=parent.request_id,
-            deadline=parent.deadline,
-            traceparent=traceparent,
+            declared=entry.endpoint.declared,
+            parent_id=None if parent is None else parent.request_id,
+            deadline=deadline if parent is None else min(deadline, parent.deadline),
+            traceparent=None if span is None else span.traceparent,
         )
 
     def _admit(self, request: AnyRequest, *kinds: Kind) -> Entry:

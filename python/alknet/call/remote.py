@@ -140,7 +140,10 @@ class RemoteClient(Client):
                 session = self.session
                 call = RemoteUpload(session, path, typed.output, self._timeout)
                 raw = encode(request, session.format)
-                call.request_id = session.pending.ask(path, raw, call, **self._with(span))
+                deadline_ms = wire_deadline(self._tighter(trio.current_effective_deadline()))
+                call.request_id = session.pending.ask(
+                    path, raw, call, deadline_ms=deadline_ms, **self._with(span)
+                )
                 session.deadlines.add(call.due, call)
                 reply: Reply = await pour(items, call.sink, call.wait)
         except Disconnected as error:
@@ -229,7 +232,7 @@ class RemoteClient(Client):
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
         ask = session.pending.ask
-        deadline_ms = wire_deadline(deadline if deadline < callers else callers)
+        deadline_ms = wire_deadline(self._tighter(deadline if deadline < callers else callers))
         fields = self._fields if span is None else self._with(span)
         if fields:
             call.request_id = ask(path, raw, call, deadline_ms=deadline_ms, window=window, **fields)
@@ -266,7 +269,11 @@ class RemoteClient(Client):
             # The producer is told too, but the consumer's own clock decides.
             idle_ms = int(items.idle_timeout * 1000) + GRACE_MS
             fields = {**fields, "idle_timeout_ms": idle_ms}
-        request_id = session.pending.ask(path, raw, pending, window=items.window, **fields)
+        # A scope around the caller may be there for the beginning alone, and not for the stream.
+        deadline_ms = wire_deadline(self._tighter(math.inf))
+        request_id = session.pending.ask(
+            path, raw, pending, deadline_ms=deadline_ms, window=items.window, **fields
+        )
         pending.span = span
         pending.give_up = partial(session.pending.give_up, request_id)
         items.grant_with(partial(session.pending.grant, request_id))
@@ -274,6 +281,11 @@ class RemoteClient(Client):
 
     def _path(self, node: str, name: str) -> str:
         return f"/{self._node if node == HERE else node}/{name}"
+
+    def _tighter(self, deadline: float) -> float:
+        """Return *deadline*, or that of the call whose handler asks if it is earlier."""
+        parent = self._parent
+        return deadline if parent is None or deadline < parent.deadline else parent.deadline
 
     def _span(self, path: str) -> Span | None:
         """Return the span of a call of *path*, if it belongs to a trace."""

@@ -31,6 +31,7 @@ class HandlerEndpoint:
         "is_inline",
         "method",
         "service",
+        "wants_context",
         "wants_more",
         "work",
     )
@@ -46,6 +47,7 @@ class HandlerEndpoint:
         self.is_async = handler.is_async
         # An upload's items come while its handler runs, so that it cannot run in the caller's task.
         self.is_inline = handler.concurrent and not (handler.is_stream or handler.takes_items)
+        self.wants_context = handler.wants_context
         self.wants_more = handler.takes_items or handler.wants_context
 
     def call(self, invocation: Invocation) -> Any:
@@ -56,7 +58,7 @@ class HandlerEndpoint:
         given = [invocation.request]
         if self.handler.takes_items:
             given.append(invocation.items)
-        if self.handler.wants_context:
+        if self.wants_context:
             given.append(invocation.context)
         return self.method(*given) if span is None else self._traced(span, given)
 
