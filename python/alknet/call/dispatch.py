@@ -116,6 +116,7 @@ class Dispatcher(Home):
     def _refuse(self, session: Session, event: CallRequested, error: CallError) -> None:
         """Answer *event*, which has not become a call, with *error*, and count it."""
         session.refuse(event.id, error)
+        session.refusals.note()
         entry = self.registry.get(self._name_of(event))
         if entry is not None:
             entry.measure.refused(error.code)
