@@ -32,7 +32,7 @@ LIMITS = Limits(
     stalled_seconds=1.0,
 )
 ROUNDS = 3
-CALLS = 150
+CALLS = 300
 # What the figures of one and the same thing differ by from run to run: one connection that is being
 # opened, or one collection of garbage.
 SLACK_MS = 1.0
