@@ -95,6 +95,10 @@ class Session:
         self.refusals = Refusals()
         self.deadlines = Deadlines()
         self._heartbeat = Heartbeat(link, self.outbox, limits.silence_seconds, self.cancel)
+        # The peer's identity, as it was written for those to whom its calls are passed on.
+        self.introduced: dict[Format, bytes] = {}
+        # And for whom the peer asks, by the words in which it says so: a head says the same often.
+        self.spoken_for: dict[bytes, Identity] = {}
         # The dispatcher's memory of which operations this peer has been found to be allowed.
         self.admitted: dict[str, Any] = {}
         self._decoder = Decoder(
