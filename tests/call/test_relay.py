@@ -25,7 +25,7 @@ from alknet.identity import Identity
 from alknet.wire.limits import Limits
 
 from ..echo import Count, Echo, Fail, Hold, Keep, Note, Say, Shout, Silence, Ticks, WhoAmI
-from ..linked import linked, running, working
+from ..linked import facing, linked, running, working
 from ..people import ALICE, NOBODY_MUCH, ROOT
 
 
@@ -406,3 +406,90 @@ async def test_two_workers_with_the_same_operations_are_told_apart(head):
         await head.client.call(Note("two"), node="worker-2")
 
     assert (head.echo.notes, other.notes) == (["one"], ["two"])
+
+
+@pytest.mark.parametrize("format", ["json", "msgpack"])
+async def test_what_is_passed_on_is_byte_for_byte_what_came(format):
+    """Nobody in between has read it: it need not even fit what the operation takes."""
+    inputs = {
+        "json": [b'{"text" :  "x"}', b"[1e2,  1.0]", b'{"a":1,"a":2}', b'"\\u0061"'],
+        "msgpack": [b"\x81\xa1a\xcd\x00\x01", b"\xd9\x01a", b"\xdc\x00\x01\x01"],
+    }
+    async with running() as dispatcher, facing(dispatcher, format=format) as (_, caller):
+        async with facing(dispatcher, format=format) as (session, worker):
+            dispatcher.peers.add(session)
+            dispatcher.peers.offer(session, {"w/take": "query"})
+            for number, raw in enumerate(inputs[format]):
+                caller.encoder.requested(str(number), "/alice/w/take", raw)
+                await caller.send()
+                request = await worker.hear()
+                assert request.input == raw
+                worker.encoder.responded(request.id, raw)
+                await worker.send()
+                assert (await caller.hear()).output == raw
+
+
+async def test_load_that_may_go_anywhere_is_spread_evenly():
+    async with running() as dispatcher, linked(dispatcher) as caller:
+        first, second, third = (Echo() for _ in range(3))
+        async with (
+            working(dispatcher, first, name="worker-1"),
+            working(dispatcher, second, name="worker-2"),
+            working(dispatcher, third, name="worker-3"),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(30):
+                nursery.start_soon(_hold_anywhere, caller.client)
+            while sum(each.begun for each in (first, second, third)) < 30:
+                await trio.lowlevel.checkpoint()
+            assert [each.active for each in (first, second, third)] == [10, 10, 10]
+
+            second.let_go.set()
+            while second.active:
+                await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
+            for number in range(6):
+                await caller.client.call(Note(str(number)), node="any")
+            assert second.notes == [str(number) for number in range(6)], "it has the least to do"
+            first.let_go.set()
+            third.let_go.set()
+
+
+async def _hold_anywhere(client):
+    assert await client.call(Hold(), node="any") == "held"
+
+
+@operation("gate/hold", kind="mutation")
+class HoldThere(Request[str], frozen=True):
+    """Return what the worker answers when it is told to let go."""
+
+
+class Holder(Service, namespace="gate"):
+    @handler(uses=(Hold, Ticks))
+    async def hold(self, _: HoldThere, context: Context) -> str:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, context)
+            return await context.env.call(Hold(), node="worker-1")
+
+    async def _watch(self, context):
+        async with context.env.stream(Ticks(), node="worker-1") as items:
+            async for _ in items:
+                pass
+
+
+async def test_an_abort_cancels_all_that_the_handler_has_started_elsewhere():
+    echo = Echo()
+    async with (
+        running(Holder()) as dispatcher,
+        working(dispatcher, echo) as worker,
+        linked(dispatcher, identity=ROOT) as caller,
+    ):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.client.call, HoldThere())
+            await echo.has_begun(2)
+            nursery.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+
+        assert echo.active == 0
+        assert not caller.far.inbound
+        assert len(worker.far.pending) == 0

@@ -47,6 +47,8 @@ from alknet.identity import Identity
 log = structlog.get_logger("alknet.call")
 
 _IDENTITY = PayloadType(Identity)
+# How many of those for whom a peer asks are remembered on its link.
+_MOST_SPOKEN_FOR = 256
 
 
 class Dispatcher(Home):
@@ -118,6 +120,7 @@ class Dispatcher(Home):
     def _refuse(self, session: Session, event: CallRequested, error: CallError) -> None:
         """Answer *event*, which has not become a call, with *error*, and count it."""
         session.refuse(event.id, error)
+        session.refusals.note()
         entry = self.registry.get(self._name_of(event))
         if entry is not None:
             entry.measure.refused(error.code)
@@ -147,7 +150,7 @@ class Dispatcher(Home):
 
     def _first(self, session: Session, event: CallRequested, asker: Identity | None) -> None:
         """Take the long way: route, find out for whom *asker* asks, check."""
-        identity = self._caller(event, asker)
+        identity = self._caller(session, event, asker)
         node, name = self.split(event.operation)
         if node is not None:
             if identity is None:
@@ -196,12 +199,24 @@ class Dispatcher(Home):
                 f"this node allows; wait for some of them"
             )
 
-    def _caller(self, event: CallRequested, asker: Identity | None) -> Identity | None:
+    def _caller(
+        self, session: Session, event: CallRequested, asker: Identity | None
+    ) -> Identity | None:
         """Return on whose behalf *asker* asks: its own, unless it may speak for others."""
-        if event.forwarded_for is None or asker is None or not asker.has("identity:forward"):
+        if event.forwarded_for is None or asker is None:
+            return asker
+        is_own = asker is session.identity
+        known = session.spoken_for.get(event.forwarded_for) if is_own else None
+        if known is not None:
+            return known
+        if not asker.has("identity:forward"):
             return asker
         forwarded = _IDENTITY.decode(event.forwarded_for, event.format)
         narrowed: Identity = asker.narrowed_to(forwarded)
+        if is_own:
+            if len(session.spoken_for) >= _MOST_SPOKEN_FOR:
+                session.spoken_for.clear()
+            session.spoken_for[event.forwarded_for] = narrowed
         return narrowed
 
     def _submit(

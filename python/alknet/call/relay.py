@@ -88,7 +88,7 @@ class Relay:
                 deadline_ms=event.deadline_ms,
                 idle_timeout_ms=event.idle_timeout_ms,
                 parent_id=event.parent_id,
-                forwarded_for=encode(identity, event.format),
+                forwarded_for=self._introduce(identity, event.format),
                 metadata=event.metadata,
                 window=self.window(event.window),
                 traceparent=None if self._span is None else self._span.traceparent,
@@ -101,6 +101,16 @@ class Relay:
             self.end(error.code)
             raise
         self.origin.inbound[self.origin_id] = self
+
+    def _introduce(self, identity: Identity, format: Format) -> bytes:
+        """Return *identity* as it travels; that of the peer itself is written once."""
+        origin = self.origin
+        if identity is not origin.identity:
+            return encode(identity, format)
+        written = origin.introduced.get(format)
+        if written is None:
+            written = origin.introduced[format] = encode(identity, format)
+        return written
 
     def window(self, asked: int | None) -> int | None:
         """Return the window to ask the target for, when the origin has *asked* for this one."""

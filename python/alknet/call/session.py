@@ -31,6 +31,7 @@ from alknet.call.heartbeat import Heartbeat
 from alknet.call.outbox import Outbox
 from alknet.call.payload import encode
 from alknet.call.pending_map import PendingMap
+from alknet.call.refusals import Refusals
 from alknet.errors import (
     CallError,
     Disconnected,
@@ -91,8 +92,13 @@ class Session:
         )
         # What the peer has asked.
         self.inbound: dict[str, Inbound] = {}
+        self.refusals = Refusals()
         self.deadlines = Deadlines()
         self._heartbeat = Heartbeat(link, self.outbox, limits.silence_seconds, self.cancel)
+        # The peer's identity, as it was written for those to whom its calls are passed on.
+        self.introduced: dict[Format, bytes] = {}
+        # And for whom the peer asks, by the words in which it says so: a head says the same often.
+        self.spoken_for: dict[bytes, Identity] = {}
         # The dispatcher's memory of which operations this peer has been found to be allowed.
         self.admitted: dict[str, Any] = {}
         self._decoder = Decoder(
@@ -185,6 +191,8 @@ class Session:
                 for start in range(0, len(events), _TURN_EVENTS):
                     if start:
                         await trio.lowlevel.checkpoint()
+                    if self.refusals:
+                        await self._hold_up()
                     for event in events[start : start + _TURN_EVENTS]:
                         taker = takers.get(type(event))
                         if taker is not None:
@@ -202,6 +210,11 @@ class Session:
             await self._say_goodbye(error)
         except Disconnected as error:
             self._close(error)
+
+    async def _hold_up(self) -> None:
+        """Let the peer wait for what it was refused; not one that asks for others too."""
+        if self.identity is None or not self.identity.has("identity:forward"):
+            await self.refusals.pause()
 
     async def _say_goodbye(self, error: RemoteProtocolError) -> None:
         """Tell the peer why the link is about to be closed, as an error that answers no call."""
