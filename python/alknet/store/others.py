@@ -50,10 +50,13 @@ async def notice_others(database: Database, changed: Callable[[apsw.Connection],
         return True
 
     with _watched(Path(f"{database.path}-wal")) as descriptor:
+        seen = _version(database)
         while True:
             try:
-                if await _others_committed(database, descriptor):
+                if await _others_committed(database, descriptor, seen):
                     database.notice()
+                # Before the look: what is committed after this is for the next round.
+                seen = _version(database)
                 if await database.write(look):
                     database.notice()
             except Unavailable as error:
@@ -62,9 +65,12 @@ async def notice_others(database: Database, changed: Callable[[apsw.Connection],
                 await trio.sleep(_LONGEST_PAUSE)
 
 
-async def _others_committed(database: Database, descriptor: int | None) -> bool:
-    """Wait until there may be something to look at; return whether it is another's for sure."""
-    seen, commits = _version(database), database.commits
+async def _others_committed(database: Database, descriptor: int | None, seen: int) -> bool:
+    """Wait until there may be something to look at; return whether it is another's, most likely.
+
+    *seen* is the version at the last look.
+    """
+    commits = database.commits
     while True:
         await _written(descriptor)
         if database.commits != commits:
