@@ -13,6 +13,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import trio
 
@@ -51,6 +52,16 @@ while len(latencies) < int(sys.argv[2]):
 print(json.dumps(latencies))
 """
 
+WRITER = """
+import json, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for number in range(int(sys.argv[2])):
+    event = json.dumps(["created", "g", str(number), "n", 1, time.time()])
+    insert = "insert into _honker_stream (topic, key, payload) values ('nodes', ?, ?)"
+    connection.execute(insert, (str(number), event))
+    time.sleep(0.02)
+"""
+
 
 async def _ours(folder: Path, events: int) -> list[float]:
     key = Ed25519Key.generate()
@@ -78,6 +89,23 @@ async def _ours(folder: Path, events: int) -> list[float]:
                 await trio.sleep(PAUSE)
 
         nursery.start_soon(write)
+        async for event in news:
+            latencies.append(time.time() - event.at)
+            if len(latencies) == events:
+                break
+    return latencies
+
+
+async def _from_another(path: Path, events: int) -> list[float]:
+    settings = Settings(services={"storage": StorageSettings(path=str(path))})
+    latencies: list[float] = []
+    async with (
+        open_node(settings) as node,
+        node.client.stream(Watch("nodes", after=0)) as news,
+        trio.open_nursery() as nursery,
+    ):
+        command = [sys.executable, "-c", WRITER, str(path), str(events)]
+        nursery.start_soon(trio.run_process, command)
         async for event in news:
             latencies.append(time.time() - event.at)
             if len(latencies) == events:
@@ -117,11 +145,23 @@ def _at(share: float, pace: Pace) -> Measured:
     return Measured(ours, peer)
 
 
-@measured_row("watch_p50", peer=PEER, goal=1.5)
+@measured_row("watch_p50", peer=PEER, goal=1)
 def watch_p50(pace: Pace) -> Measured:
     return _at(0.5, pace)
 
 
-@measured_row("watch_p99", peer=PEER, goal=1)
+# The worst of a hundred is what else the machine does.
+@measured_row("watch_p99", peer=PEER, goal=0.5)
 def watch_p99(pace: Pace) -> Measured:
     return _at(0.99, pace)
+
+
+# Looking for others costs them a part of their own pace, which on a busy machine is most of it.
+@measured_row("watch_other_process", peer=PEER, goal=0.3)
+def watch_other_process(pace: Pace) -> Measured:
+    """Hear of what another process has written into our file, half of the time."""
+    events = EVENTS if pace.rounds > 3 else QUICK_EVENTS
+    with tempfile.TemporaryDirectory() as folder:
+        ours = sorted(trio.run(_from_another, Path(folder) / "ours.db", events))
+    _, peer = _latencies(pace)
+    return Measured(median(ours) * 1e6, median(peer) * 1e6)

@@ -46,7 +46,7 @@ class Database:
         self._commits = trio.lowlevel.ParkingLot()
         self._idle_readers: list[apsw.Connection] = []
         self._long_readers = trio.CapacityLimiter(_LONG_READERS)
-        self._writer = Writer(writer, path, self._wake)
+        self._writer = Writer(writer, path, self.notice)
 
     def look(self, query: Transaction[T]) -> T:
         """Return what *query* returns, run at once, in Trio's thread.
@@ -129,7 +129,8 @@ class Database:
         """Return when something has been committed after this was called."""
         await self._commits.park()
 
-    def _wake(self) -> None:
+    def notice(self) -> None:
+        """Let whoever waits for a commit look: there was one, of ours or of another process."""
         self.commits += 1
         self._commits.unpark_all()
 

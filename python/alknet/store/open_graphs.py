@@ -43,7 +43,7 @@ class OpenGraphs:
                 self._found[name] = found
         return found
 
-    def forget(self) -> None:
+    def forget(self, _: apsw.Connection | None = None) -> None:
         """Look up every graph anew."""
         self._found.clear()
 

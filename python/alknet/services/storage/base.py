@@ -23,6 +23,7 @@ from alknet.store.connection import Check, Synchronous
 from alknet.store.database import Database, open_database
 from alknet.store.feed import Feed
 from alknet.store.open_graphs import OpenGraphs
+from alknet.store.others import notice_others
 
 log = structlog.get_logger("alknet.storage")
 
@@ -112,6 +113,7 @@ class Storage(Service):
                 await database.write(exchange.forget_imports)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._keep_pruned)
+                    nursery.start_soon(notice_others, database, self._written_graphs.forget)
                     yield
                     nursery.cancel_scope.cancel()
 
