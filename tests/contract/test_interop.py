@@ -81,6 +81,40 @@ async def test_an_id_in_the_payload_will_do(client):
     assert await client.hear() == responded("7", "hi")
 
 
+async def test_a_whole_request_of_the_older_dialect(client):
+    """Its identity is passed over, a deadline of 0 is none, and the id is in both places."""
+    await client.say(
+        '{"type": "call.requested", "id": "7", "payload": {"requestId": "7", "operationId": '
+        '"echo.whoami", "input": {}, "parentRequestId": "6", "deadline": 0, "idleTimeout": 5000, '
+        '"identity": {"id": "root", "scopes": ["*"], "resources": {"a": ["b"]}}, '
+        '"metadata": {"trusted": true}}}'
+    )
+
+    assert await client.hear() == responded("7", "plain")
+
+
+async def test_a_subscription_and_its_abort_in_the_older_dialect(node, client):
+    echo = node.dispatcher.registry.find("echo/ticks").endpoint.service
+    await client.say(
+        '{"type": "call.requested", "id": "", "payload": '
+        '{"requestId": "8", "operationId": "echo.ticks", "input": {}}}'
+    )
+    assert await client.hear() == responded("8", 0)
+    await echo.has_begun()
+    await client.say('{"type": "call.aborted", "id": "", "payload": {"requestId": "8"}}')
+    with trio.fail_after(5):
+        await echo.has_ended()
+
+
+@pytest.mark.parametrize(
+    "name", ["echo/say", "echo.say", "/echo/say", "/head/echo/say", "head/echo/say"]
+)
+async def test_an_operation_is_described_however_its_name_is_written(client, name):
+    await client.send("call.requested", "1", operationId="services.schema", input={"name": name})
+
+    assert (await client.hear())["payload"]["output"]["name"] == "echo/say"
+
+
 async def test_bytes_are_base64_both_ways(client):
     await client.send(
         "call.requested",
