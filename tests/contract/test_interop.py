@@ -1,13 +1,14 @@
 """Clients that are not ours: the transcript of every kind of envelope, as JSON and nothing else."""
 
 import base64
+import hashlib
 import time
 
 import pytest
 import trio
 
 from alknet import open_node
-from alknet.services.auth.keyset import Peer
+from alknet.services.auth.keyset import Peer, Token
 
 from ..call.test_relay import Shop
 from ..echo import Echo
@@ -16,11 +17,15 @@ from .plain import plain_client, private_key
 
 PRIVATE, LISTED = private_key()
 STRANGER, _ = private_key()
+TOKEN = "alk_" + "t" * 40
 
 
 @pytest.fixture
 async def node(keyring):
-    settings = node_settings(Peer("plain", (LISTED,), frozenset({"*"})))
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    settings = node_settings(
+        Peer("plain", (LISTED,), frozenset({"*"})), tokens=(Token("ci", f"sha256:{digest}"),)
+    )
     async with open_node(settings, keyring=keyring, services=[Echo(), Shop()]) as node:
         yield node
 
@@ -79,6 +84,18 @@ async def test_an_id_in_the_payload_will_do(client):
     )
 
     assert await client.hear() == responded("7", "hi")
+
+
+async def test_a_token_with_a_call(client):
+    """That call is its owner's; the next one is again whose link it is."""
+    for number, (token, owner) in enumerate(((TOKEN, "ci"), (None, "plain"))):
+        fields = {} if token is None else {"auth_token": token}
+        await client.send("call.requested", str(number), operationId="/echo/whoami", **fields)
+        assert await client.hear() == responded(str(number), owner)
+    await client.send("call.requested", "9", operationId="/echo/whoami", auth_token="nonsense")
+
+    payload = (await client.hear())["payload"]
+    assert (payload["code"], payload["retryable"]) == ("UNAUTHENTICATED", False)
 
 
 async def test_a_whole_request_of_the_older_dialect(client):
