@@ -12,13 +12,14 @@ from alknet import (
     OperationSpec,
     Request,
     Service,
+    connect,
     handler,
     operation,
 )
 from alknet.call.capabilities import Capabilities
 from alknet.call.payload import encode
 from alknet.errors import Forbidden, Unavailable
-from alknet.testing import connected
+from alknet.testing import connected, introduce, road_to
 from alknet.testing import node as run
 
 SECRET = "hunter2"
@@ -94,12 +95,20 @@ async def test_what_the_node_was_not_given_is_said_with_what_to_do():
     assert not caught.value.retryable
 
 
-async def test_a_caller_can_send_none(node):
-    async with connected(node) as client, connected(node, name="w", services=[Agent()]):
-        call = client.session.pending.ask
-        with pytest.raises(Unavailable, match="agent/ask needs 'llm'"):
-            await client.call(Ask("llm"), node="w")
-        assert call
+async def test_a_worker_has_its_own_and_not_its_heads(node):
+    """They have no way onto the wire: what a head composes at a worker acts with the worker's."""
+    async with connected(node) as client:
+        async with connected(node, name="w", services=[Agent()]):
+            with pytest.raises(Unavailable, match="agent/ask needs 'llm'"):
+                await client.call(Ask("llm"), node="w")
+        async with connect(
+            f"memory://{node.name}",
+            identity=await introduce(node, "w"),
+            services=[Agent()],
+            capabilities={"llm": "the worker's"},
+            dial=road_to(node),
+        ):
+            assert await client.call(Ask("llm"), node="w") == "the worker's"
 
 
 def test_they_are_never_shown_nor_written_nor_copied():

@@ -1,5 +1,7 @@
 """Context: by what a call is known in the log, from wherever it is asked for."""
 
+from typing import Any
+
 import pytest
 import structlog
 import trio
@@ -156,3 +158,52 @@ async def test_metadata_that_cannot_be_read_cost_the_call_and_not_the_service(li
 
     with trio.fail_after(1):
         assert await link.client.call(As()) == "2"
+
+
+# Metadata.
+
+
+@operation("meta/look")
+class Look(Request[dict[str, Any] | None], frozen=True):
+    """Return the metadata of the call."""
+
+
+@operation("meta/both")
+class Both(Request[list[dict[str, Any] | None]], frozen=True):
+    """Return one's own, and those of a call of `Look` that is made without and with any."""
+
+    node: str = "head"
+
+
+class Meta(Service, namespace="meta"):
+    @handler(concurrent=True)
+    def look(self, _: Look, context: Context) -> dict[str, Any] | None:
+        return context.metadata
+
+    @handler(concurrent=True, uses=(Look,))
+    async def both(self, request: Both, context: Context) -> list[dict[str, Any] | None]:
+        own = context.env.with_metadata({"own": True})
+        continuing = context.continuing.with_metadata({"on": True})
+        return [
+            context.metadata,
+            await context.env.call(Look(), node=request.node),
+            await own.call(Look(), node=request.node),
+            await continuing.call(Look(), node=request.node),
+        ]
+
+
+@pytest.mark.parametrize("node", ["head", "worker-1"])
+@pytest.mark.parametrize("is_near", [True, False])
+async def test_metadata_are_the_calls_own_and_no_others(is_near, node):
+    async with (
+        running(Meta()) as home,
+        linked(home, identity=ROOT) as link,
+        working(home, Meta()),
+    ):
+        client = home.client(ROOT) if is_near else link.client
+        told = client.with_metadata({"a": [1, "x"]})
+
+        assert await told.call(Look(), node=node) == {"a": [1, "x"]}
+        assert await told.with_metadata({}).call(Look()) == {}
+        assert await client.call(Look(), node=node) is None
+        assert await told.call(Both(node)) == [{"a": [1, "x"]}, None, {"own": True}, {"on": True}]

@@ -14,6 +14,9 @@ from trio.testing import wait_all_tasks_blocked
 from alknet import Context, Request, Service, handler, operation
 from alknet._core.envelope import CallFailed, CallResponded
 from alknet.call.dispatch import Dispatcher
+from alknet.call.invocation import Entry
+from alknet.call.operation import OperationSpec
+from alknet.call.payload import PayloadType
 from alknet.call.registry import Registry
 from alknet.errors import Forbidden, InvalidInput
 from alknet.identity import Identity
@@ -44,6 +47,17 @@ from ..people import ALICE, NOBODY_MUCH
 )
 def test_a_path_leads_to_a_node_and_an_operation(path, leads_to):
     assert Dispatcher(Registry(), "mine").split(path) == leads_to
+
+
+def test_a_name_of_three_words_needs_no_node_before_it():
+    """What is here goes before what a peer of that name may have."""
+    dispatcher = Dispatcher(Registry(), "mine")
+    spec = OperationSpec(name="docker/container/list", kind="query")
+    anything = PayloadType(object)
+    dispatcher.registry.add([Entry(spec, None, input=anything, output=anything)])
+
+    assert dispatcher.split("/docker/container/list") == (None, "docker/container/list")
+    assert dispatcher.split("/docker/container/stop") == ("docker", "container/stop")
 
 
 @pytest.mark.parametrize("path", ["", "/", "//", "derive", "/derive", "/head/", "/head//derive"])

@@ -2,15 +2,20 @@
 
 import json
 
+import jsonschema_rs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alknet import Request
 from alknet.call.operation import OperationSpec, operation_type
-from alknet.errors import InvalidOperationType
+from alknet.errors import InvalidInput, InvalidOperationType
 from alknet.protocol.secret import DeriveEd25519, Encrypt
 
 from ..echo import Count, Say
 from .test_relay import Haggle, Total
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def test_a_spec_holds_what_the_request_type_says():
@@ -37,6 +42,38 @@ def test_schemas_are_json_and_name_what_is_required():
     assert schema["additionalProperties"] is False
     assert schema["properties"]["data"]["contentEncoding"] == "base64"
     assert schema["properties"]["key_version"] == {"type": "integer", "default": 2}
+
+
+async def test_the_schemas_of_every_operation_are_json_schema_2020_12(node):
+    """Those that a node describes, and what they say is what is taken."""
+    checked = 0
+    for entry in node.dispatcher.registry:
+        spec = entry.spec
+        schemas = [spec.input_schema, spec.output_schema, *(each.schema for each in spec.errors)]
+        for schema in (*schemas, spec.item_schema or {}):
+            jsonschema_rs.meta.validate({"$schema": DRAFT, **schema})
+            checked += 1
+    assert checked > 100
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "path": st.text(max_size=3) | st.integers() | st.none(),
+            "extra": st.none(),
+        },
+    )
+)
+def test_what_a_schema_allows_is_what_is_taken(value):
+    typed = operation_type(DeriveEd25519)
+    allows = jsonschema_rs.Draft202012Validator(dict(typed.spec.input_schema)).is_valid(value)
+    try:
+        typed.input.convert(value)
+    except InvalidInput:
+        assert not allows
+    else:
+        assert allows
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import signal
 import pytest
 import trio
 
+from alknet import Operation, OperationSpec
 from alknet.keys import ssh_fingerprint
 
 from ..people import STRANGER_KEY, WORKER_KEY, node_key
@@ -38,6 +39,30 @@ async def test_a_call_goes_on_to_a_worker(ask, worker):
     done = await ask("call", "/worker-1/echo/say", '{"text": "far"}')
 
     assert done == (0, '"far"\n', "")
+
+
+async def test_an_operation_made_by_hand_is_called_watched_and_described(ask, node):
+    async def names(input):
+        yield {"name": "Ann"}
+
+    for function, kind in (
+        (lambda input: {"got": input["name"]}, "query"),
+        (names, "subscription"),
+    ):
+        spec = OperationSpec(
+            name=f"pets/{kind}",
+            kind=kind,
+            input_schema={"required": ["name"], "properties": {"name": {"type": "string"}}},
+        )
+        node.register(Operation(spec, function))
+
+    assert await ask("call", "pets/query", '{"name": "Tom"}') == (0, '{"got":"Tom"}\n', "")
+    assert await ask("watch", "pets/subscription", '{"name": "x"}') == (0, '{"name":"Ann"}\n', "")
+    wrong = await ask("call", "pets/query", '{"name": 7}')
+    assert (wrong.code, wrong.stdout) == (1, "")
+    assert "`name`: expected string" in wrong.stderr
+    described = await ask("schema", "pets/query")
+    assert described.json["input_schema"]["required"] == ["name"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Clients that are not ours: the transcript of every kind of envelope, as JSON and nothing else."""
 
 import base64
+import hashlib
 import time
 
 import pytest
 import trio
 
 from alknet import open_node
-from alknet.services.auth.keyset import Peer
+from alknet.services.auth.keyset import Peer, Token
 
 from ..call.test_relay import Shop
 from ..echo import Echo
@@ -16,11 +17,15 @@ from .plain import plain_client, private_key
 
 PRIVATE, LISTED = private_key()
 STRANGER, _ = private_key()
+TOKEN = "alk_" + "t" * 40
 
 
 @pytest.fixture
 async def node(keyring):
-    settings = node_settings(Peer("plain", (LISTED,), frozenset({"*"})))
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    settings = node_settings(
+        Peer("plain", (LISTED,), frozenset({"*"})), tokens=(Token("ci", f"sha256:{digest}"),)
+    )
     async with open_node(settings, keyring=keyring, services=[Echo(), Shop()]) as node:
         yield node
 
@@ -79,6 +84,52 @@ async def test_an_id_in_the_payload_will_do(client):
     )
 
     assert await client.hear() == responded("7", "hi")
+
+
+async def test_a_token_with_a_call(client):
+    """That call is its owner's; the next one is again whose link it is."""
+    for number, (token, owner) in enumerate(((TOKEN, "ci"), (None, "plain"))):
+        fields = {} if token is None else {"auth_token": token}
+        await client.send("call.requested", str(number), operationId="/echo/whoami", **fields)
+        assert await client.hear() == responded(str(number), owner)
+    await client.send("call.requested", "9", operationId="/echo/whoami", auth_token="nonsense")
+
+    payload = (await client.hear())["payload"]
+    assert (payload["code"], payload["retryable"]) == ("UNAUTHENTICATED", False)
+
+
+async def test_a_whole_request_of_the_older_dialect(client):
+    """Its identity is passed over, a deadline of 0 is none, and the id is in both places."""
+    await client.say(
+        '{"type": "call.requested", "id": "7", "payload": {"requestId": "7", "operationId": '
+        '"echo.whoami", "input": {}, "parentRequestId": "6", "deadline": 0, "idleTimeout": 5000, '
+        '"identity": {"id": "root", "scopes": ["*"], "resources": {"a": ["b"]}}, '
+        '"metadata": {"trusted": true}}}'
+    )
+
+    assert await client.hear() == responded("7", "plain")
+
+
+async def test_a_subscription_and_its_abort_in_the_older_dialect(node, client):
+    echo = node.dispatcher.registry.find("echo/ticks").endpoint.service
+    await client.say(
+        '{"type": "call.requested", "id": "", "payload": '
+        '{"requestId": "8", "operationId": "echo.ticks", "input": {}}}'
+    )
+    assert await client.hear() == responded("8", 0)
+    await echo.has_begun()
+    await client.say('{"type": "call.aborted", "id": "", "payload": {"requestId": "8"}}')
+    with trio.fail_after(5):
+        await echo.has_ended()
+
+
+@pytest.mark.parametrize(
+    "name", ["echo/say", "echo.say", "/echo/say", "/head/echo/say", "head/echo/say"]
+)
+async def test_an_operation_is_described_however_its_name_is_written(client, name):
+    await client.send("call.requested", "1", operationId="services.schema", input={"name": name})
+
+    assert (await client.hear())["payload"]["output"]["name"] == "echo/say"
 
 
 async def test_bytes_are_base64_both_ways(client):

@@ -8,7 +8,7 @@ The local and the remote client answer and fail alike; nothing in a caller tells
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import trio
@@ -43,6 +43,13 @@ class Client(ABC):
         Raises:
             Unauthenticated: this client calls within the process, where nobody looks at tokens.
             Forbidden: others could listen to the link.
+        """
+
+    @abstractmethod
+    def with_metadata(self, metadata: Mapping[str, Any]) -> "Client":
+        """Return a client that sends *metadata*, JSON-like, along with each call, in place of any.
+
+        They prove nothing, and are for the handler alone: what it calls has metadata of its own.
         """
 
     @abstractmethod

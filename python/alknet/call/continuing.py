@@ -1,6 +1,6 @@
 """ContinuingClient: a handler's calls that go on when the handler is given up."""
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,11 @@ class ContinuingClient(Client):
 
     def with_token(self, token: str) -> Client:
         return self._env.with_token(token)
+
+    def with_metadata(self, metadata: Mapping[str, Any]) -> Client:
+        return ContinuingClient(
+            self._env.with_metadata(metadata), self._continuations, self._parent
+        )
 
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None

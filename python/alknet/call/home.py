@@ -73,6 +73,7 @@ class Home(ABC):
         `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
         `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's, and
         `/head/worker-1/echo/shout` too, as a node says that has passed the call on to this one.
+        What is here by a name of three words goes before what a peer has.
 
         Raises:
             InvalidInput: the path has no operation in it.
@@ -90,7 +91,7 @@ class Home(ABC):
             if name.count("/") < _NODE_TOO or self.registry.get(name) is not None:
                 return None, name
             node, _, name = name.partition("/")
-        if "/" in name:
+        if "/" in name and self.registry.get(text) is None:
             return node, name
         return None, text
 

@@ -1,7 +1,8 @@
 """LocalClient: calls within the process. Nothing is encoded, nothing leaves the thread."""
 
 import math
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 import trio
@@ -53,6 +54,7 @@ class LocalClient(Client):
         self._identity = identity
         self._parent = parent
         self._uses = uses
+        self._metadata: dict[str, Any] | None = None
         # Rules and identity are fixed, so a request type that was let in once stays let in.
         self._admitted: dict[type[AnyRequest], Entry] = {}
 
@@ -61,6 +63,11 @@ class LocalClient(Client):
             "a call within the process takes no token: its caller is whoever made the client; "
             "auth/verify-token says whose it is"
         )
+
+    def with_metadata(self, metadata: Mapping[str, Any]) -> "LocalClient":
+        other = copy(self)
+        other._metadata = plain(metadata)
+        return other
 
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
@@ -278,6 +285,7 @@ class LocalClient(Client):
             declared=entry.endpoint.declared,
             parent_id=None if parent is None else parent.request_id,
             deadline=deadline if parent is None else min(deadline, parent.deadline),
+            metadata=self._metadata,
             traceparent=None if span is None else span.traceparent,
         )
 
@@ -353,9 +361,9 @@ class LocalClient(Client):
         if identity is None:
             # Asked in nobody's name, it would count as a wish of this node's own.
             raise Unauthenticated(f"{node}/{name} wants to know who calls: authenticate first")
-        if identity is self._home.itself:
-            return peers.client(node, name, parent=self._parent)
-        return peers.client(node, name, on_behalf_of=identity, parent=self._parent)
+        asked_for = None if identity is self._home.itself else identity
+        client = peers.client(node, name, on_behalf_of=asked_for, parent=self._parent)
+        return client if self._metadata is None else client.with_metadata(self._metadata)
 
 
 def translated(entry: Entry, request: AnyRequest) -> tuple[Any, Callable[[Any], Any] | None]:

@@ -1,7 +1,7 @@
 """RemoteClient: calls over a link. The same verbs as in the process, encoded."""
 
 import math
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -77,6 +77,11 @@ class RemoteClient(Client):
             )
         other = copy(self)
         other._fields = {**self._fields, "auth_token": token}
+        return other
+
+    def with_metadata(self, metadata: Mapping[str, Any]) -> "RemoteClient":
+        other = copy(self)
+        other._fields = {**self._fields, "metadata": encode(metadata, self.session.format)}
         return other
 
     @property

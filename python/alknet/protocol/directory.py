@@ -84,7 +84,10 @@ class ListOperations(Request[OperationList], frozen=True):
 
 @operation("services/schema")
 class Schema(Request[OperationSchema], frozen=True):
-    """Describe the operation called `name`, if the caller may call it."""
+    """Describe the operation called `name`, if the caller may call it.
+
+    The paths that it can be called by will do, too.
+    """
 
     name: str
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from alknet.call.access import refusal, unknown
 from alknet.call.context import Context
 from alknet.call.home import Home
+from alknet.call.invocation import Entry
 from alknet.call.operation import OperationSpec
 from alknet.errors import InvalidInput
 from alknet.protocol.directory import (
@@ -72,9 +73,17 @@ class DirectoryService(Service, namespace="services"):
             is None
         )
 
+    def _spelt_otherwise(self, path: str) -> Entry | None:
+        """Return the operation at *path*, as a call of it may be written too."""
+        try:
+            node, name = self._home.split(path)
+        except InvalidInput:
+            return None
+        return self._home.registry.get(name) if node is None else None
+
     @handler(concurrent=True)
     def schema(self, request: Schema, context: Context) -> OperationSchema:
-        entry = self._home.registry.get(request.name)
+        entry = self._home.registry.get(request.name) or self._spelt_otherwise(request.name)
         if entry is None or not self._is_for(entry.spec, context):
             raise unknown(request.name)
         spec = entry.spec
