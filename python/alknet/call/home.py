@@ -15,6 +15,8 @@ from alknet.errors import InvalidInput
 from alknet.identity import Identity
 
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+# What a path may call the head of a worker, in what the worker tells it: `/worker/task/submit`.
+WORKER = "worker"
 
 
 class Home(ABC):
@@ -52,7 +54,9 @@ class Home(ABC):
         """Return the node that *path* leads to, None for this one, and the operation's name.
 
         `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
-        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's.
+        `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's. What
+        begins with `/worker/` is what workers tell their head, and means the operation here, unless
+        a peer of that name is connected.
 
         Raises:
             InvalidInput: the path has no operation in it.
@@ -66,11 +70,13 @@ class Home(ABC):
                 f"{path!r} names no operation: write /node/service/operation, "
                 f"as in /head/secrets/derive"
             )
-        if self.is_here(node):
+        if node == HERE:
             return None, name
-        if "/" in name:
-            return node, name
-        return None, text
+        if "/" not in name:
+            return None, text
+        if self.is_here(node) or (node == WORKER and not self.peers.is_connected(node)):
+            return None, name
+        return node, name
 
     @abstractmethod
     def environment(self, context: Context) -> Client:

@@ -1,6 +1,9 @@
 """The peers that are connected now, by name, and what they answer."""
 
 from collections.abc import Mapping, Set
+from typing import NamedTuple
+
+import trio
 
 from alknet.call.access import unknown
 from alknet.call.client import Client
@@ -10,6 +13,14 @@ from alknet.call.session import Session
 from alknet.errors import NotFound
 from alknet.identity import Identity
 from alknet.protocol.request import Kind
+from alknet.protocol.worker import Heartbeat
+
+
+class Heard(NamedTuple):
+    """What a worker has said of itself, and when it was heard, in Unix seconds of ours."""
+
+    heartbeat: Heartbeat
+    at: float
 
 
 class Peers:
@@ -23,6 +34,8 @@ class Peers:
         self._connected: dict[str, list[Session]] = {}
         self._offered: dict[Session, Mapping[str, Kind]] = {}
         self._confidential: dict[Session, Set[str]] = {}
+        self._heard: dict[Session, Heard] = {}
+        self._changes = trio.lowlevel.ParkingLot()
 
     def add(self, session: Session) -> None:
         """Note that the peer of *session* is connected."""
@@ -32,11 +45,13 @@ class Peers:
         """Forget *session* and what came over it."""
         self._offered.pop(session, None)
         self._confidential.pop(session, None)
+        self._heard.pop(session, None)
         sessions = self._connected.get(session.peer, [])
         if session in sessions:
             sessions.remove(session)
         if not sessions:
             self._connected.pop(session.peer, None)
+        self._changes.unpark_all()
 
     def offer(
         self,
@@ -55,7 +70,30 @@ class Peers:
         sessions.append(session)
         self._offered[session] = operations
         self._confidential[session] = confidential
+        self._changes.unpark_all()
         return session.peer
+
+    def is_connected(self, node: str) -> bool:
+        """Tell whether a peer of that name is connected."""
+        return node in self._connected
+
+    def answering(self, name: str) -> list[Session]:
+        """Return every link whose peer answers the operation called *name*."""
+        return [session for session, offered in self._offered.items() if name in offered]
+
+    async def changed(self) -> None:
+        """Return when a peer has registered or has gone after this was called."""
+        await self._changes.park()
+
+    def hear(self, session: Session, heartbeat: Heartbeat, at: float) -> None:
+        """Note what the worker of *session* has said of itself at *at*, Unix seconds."""
+        if session in self._offered:
+            self._heard[session] = Heard(heartbeat, at)
+
+    def heard(self, node: str) -> Heard | None:
+        """Return what the peer called *node* has said last of itself, None if it says nothing."""
+        session = self._answering(node) if node in self._connected else None
+        return None if session is None else self._heard.get(session)
 
     def route(self, node: str) -> Session:
         """Return the session over which *node* answers.

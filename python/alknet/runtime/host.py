@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alknet.call.home import Home
 from alknet.errors import InvalidInput, SettingsError
 from alknet.protocol.stats import ServiceStats
 from alknet.runtime.vault import Vault
+
+T = TypeVar("T")
 
 
 class Host:
@@ -32,6 +34,7 @@ class Host:
         self.section = section
         self.folder = folder
         self.services = services
+        self._lent: dict[type[Any], Any] = {}
 
     def reread(self, namespace: str) -> Any:
         """Return that table of stack.toml as it is now, for an operation that puts it in force.
@@ -43,6 +46,18 @@ class Host:
             return self.section(namespace)
         except SettingsError as error:
             raise InvalidInput(str(error)) from None
+
+    def lend(self, thing: object) -> None:
+        """Let the services that require the caller use *thing*, for as long as it runs."""
+        self._lent[type(thing)] = thing
+
+    def borrow(self, kind: type[T]) -> T:
+        """Return the *kind* that a service which the caller requires has lent.
+
+        What is lent anew, after a restart, is another: borrow it in `running`, each time.
+        """
+        thing: T = self._lent[kind]
+        return thing
 
     @property
     def name(self) -> str:
