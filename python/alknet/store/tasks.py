@@ -349,13 +349,12 @@ def _give_back(
         return task
     if task.attempts >= task.max_attempts:
         return _finish(connection, row, "dead", now, error=f"{_worn_out(task)}: {why}")
-    if pause is None:
-        pause = min(2 ** (task.attempts - 1), _LONGEST_PAUSE)
+    delay = min(2 ** (task.attempts - 1), _LONGEST_PAUSE) if pause is None else pause
     try:
-        queue.retry(connection, _job(row), why, delay=pause)
+        queue.retry(connection, _job(row), why, delay=delay)
     except Conflict:
-        pause = 0  # The claim ran out too, so that the queue has taken it back by itself.
-    _set(connection, task.id, now, state="queued", error=why, lease=None, due=now + pause)
+        delay = 0  # The claim ran out too, so that the queue has taken it back by itself.
+    _set(connection, task.id, now, state="queued", error=why, lease=None, due=now + delay)
     return _told(connection, task.id)
 
 
