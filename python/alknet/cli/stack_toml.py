@@ -33,6 +33,14 @@ synchronous = "normal"  # "full": what is acknowledged survives a power cut too,
 check = "quick"  # how the file is looked through at each start: "quick", "full" or "none"
 keep_events = 1000000  # how many events a watcher can resume from
 
+[task]  # work that outlives the processes that do it; kept in the database of [storage]
+room = 10000  # tasks that may be open at a time
+lease = 30.0  # seconds that a worker has a task without a word
+attempts = 3  # how often a task is tried unless it says otherwise
+
+[worker]
+interval = 5.0  # seconds between the heartbeats of a worker that has a pulse
+
 [auth]
 token_window = 300.0  # seconds around now for which a signed token is good
 
@@ -46,7 +54,7 @@ scopes = ["*"]
 # [[auth.peers]]
 # name = "worker-1"
 # keys = ["ssh-ed25519 AAAA... worker-1"]
-# scopes = ["services:register", "auth:verify", "secrets:derive", "secrets:encrypt"]
+# scopes = ["services:register", "auth:verify", "secrets:derive", "secrets:encrypt", "task:work"]
 
 [config.forwarding]  # where connections may be forwarded to; the first rule that matches decides
 default = "deny"
