@@ -19,6 +19,7 @@ from alknet.services.storage.base import StorageSettings
 from alknet.services.task import TaskSettings
 from alknet.services.worker import WorkerSettings
 
+from ..echo import Echo
 from ..faults.processes import ROOT
 from ..people import ALICE_KEY, WORKER_KEY, node_settings, peer
 
@@ -179,3 +180,38 @@ async def test_the_storage_of_a_head_is_watched_by_either_of_its_names(name):
         testing.connected(head, name="alice") as alice,
     ):
         assert await watched(alice, name) == "g"
+
+
+async def test_the_directory_says_the_same_near_and_far():
+    async with (
+        testing.node(services=[Echo()]) as head,
+        testing.connected(head, name="alice") as far,
+    ):
+        near = head.client
+
+        async def asked(path, **input):
+            path = f"/head/services/{path}"
+            return await near.invoke(path, input), await far.invoke(path, input)
+
+        here, there = await asked("list")
+        internal = {
+            each.spec.name
+            for each in head.dispatcher.registry
+            if each.spec.visibility != "external"
+        }
+        assert "echo/secret" in internal
+        assert [each for each in here["operations"] if each["name"] not in internal] == there[
+            "operations"
+        ]
+        for name in ("echo/say", "echo/count", "services/list"):
+            here, there = await asked("schema", name=name)
+            assert here == there
+        here, there = await asked("peers")
+        assert here == there
+        assert [each["peer_id"] for each in there["peers"]] == ["alice"]
+        here, there = await asked("ping")
+        assert (here["node"], here["node"]) == (there["node"], "head")
+        here, there = await asked("stats")
+        names = [[each["name"] for each in stats["operations"]] for stats in (here, there)]
+        assert names[0] == names[1]
+        assert "services/stats" in names[0]
