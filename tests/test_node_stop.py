@@ -9,7 +9,9 @@ from trio.testing import wait_all_tasks_blocked
 from alknet import NodeSettings, Request, Service, Settings, connect, handler, open_node, operation
 from alknet.errors import CallError, Unavailable, Unreachable
 from alknet.keys import Keyring, ssh_public_line
+from alknet.protocol.storage import Watch
 from alknet.services.auth.keyset import AuthSettings, Peer
+from alknet.services.storage.base import StorageSettings
 
 KEYS = Keyring.from_seed(bytes(32))
 BAKER = KEYS.ed25519("m/0'")
@@ -152,3 +154,22 @@ async def test_a_node_in_a_hurry_does_not_wait_for_its_drain(is_far):
         work.node.hurry()
 
     assert isinstance(work.outcome, Unavailable)
+
+
+async def test_a_stream_that_nobody_waits_for_the_end_of_does_not_hold_a_node_up():
+    """Who watches is told that the service is gone, and may ask again; the drain is for others."""
+    settings = Settings(node=NodeSettings(drain=3600.0), services={"storage": StorageSettings()})
+    told = []
+
+    async def watch(client, *, task_status):
+        with pytest.raises(Unavailable, match="'storage' is not running"):
+            async with client.stream(Watch("nodes")) as events:
+                task_status.started()
+                await anext(events)
+        told.append(True)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            async with open_node(settings) as node:
+                await nursery.start(watch, node.client)
+    assert told

@@ -1,5 +1,9 @@
 """`alknet services` and `alknet schema`, against a node of this process."""
 
+import time
+
+from alknet.protocol.worker import Heartbeat
+
 from .command import alknet
 
 
@@ -22,6 +26,23 @@ async def test_services_lists_peers_and_what_they_offer(ask, worker):
     assert done.code == 0
     assert "/worker-1/echo/say" in done.stdout
     assert [each["peer_id"] for each in as_json] == ["alice", "worker-1"]
+
+
+async def test_services_and_status_show_how_a_worker_fares_that_has_a_pulse(ask, node, worker):
+    peers = node.dispatcher.peers
+    (session,) = peers._offered
+    beat = Heartbeat("worker-1", 1.5, 60.0, 0.25, 4, 1, 41_500_000, "1.0\x1b[2J")
+    peers.hear(session, beat, time.time() - 7)
+
+    offered = await ask("services", "--peers")
+    status = await ask("status")
+    as_json = (await ask("status", "--json")).json
+
+    for done in (offered, status):
+        assert "load 0.25 of 4, 1 call, 42 MB" in done.stdout
+        assert "\x1b" not in done.stdout
+    assert as_json["workers"]["worker-1"]["load"] == 0.25
+    assert set(as_json["workers"]) == {"worker-1"}
 
 
 async def test_what_a_worker_says_of_itself_cannot_move_the_cursor(ask, node, worker):

@@ -40,7 +40,7 @@ async def test_what_it_makes_fits_together(tmp_path):
     assert settings.node.listen == ("ws://127.0.0.1:8480",)
     assert settings.node.identity == identity_of(phrase)
     assert settings.services["config"].forwarding.default == "deny"
-    assert set(settings.services) == {"secrets", "auth", "config", "storage"}
+    assert set(settings.services) == {"secrets", "auth", "config", "storage", "task", "worker"}
     assert len(phrase.split()) == 24
     assert operator.name == "operator"
     assert operator.scopes == {"*"}

@@ -52,7 +52,7 @@ async def test_it_says_more_as_json(stack):
     assert ready.pop("ready").startswith("ws://127.0.0.1:")
     assert ready == {
         "node": "head",
-        "services": ["services", "secrets", "storage", "auth", "config"],
+        "services": ["services", "secrets", "storage", "task", "worker", "auth", "config"],
         "identity": FINGERPRINT,
     }
 

@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "cli": {"*"},
     "testing": {"*"},
     "node": {"connect", "services", "runtime", "call", "transport", "wire", "settings", "quota"},
+    "worker": {"runtime", "call", "_core"},
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
     "services": {"runtime", "call", "store", "wire"},

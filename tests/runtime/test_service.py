@@ -59,6 +59,7 @@ def test_a_signature_says_everything():
         function=price,
         request_type=Price,
         concurrent=True,
+        endless=False,
         declared=Declared(uses=frozenset({"shop/watch", "other/thing"})),
         is_async=True,
         is_stream=False,

@@ -32,6 +32,12 @@ CONTENT = {
         insert into delegations values ('ann', 'acme', '["a"]', 0, 1);
         insert into grants values ('ann', 'doc:1', 'read', 0, 1);
     """,
+    5: """
+        insert into tasks values ('1', 'resize', '{}', 'queued', 1, 3, 'w', null, 'e', 9.5,
+            'alice', 'k', 3, 1.5, 2.5, 7, 2.5, null);
+        insert into tasks values ('2', 'resize', '{}', 'done', 1, 3, 'w', '42', null, null,
+            'alice', null, 4, 1.5, 2.5, null, null, null);
+    """,
 }
 
 

@@ -32,6 +32,11 @@ ANY = "any"
 class Client(ABC):
     """Asks operations of a node and of the peers connected to it."""
 
+    @property
+    def reconnects(self) -> bool:
+        """Whether a link that is lost is opened again, so that asking later may help."""
+        return False
+
     @abstractmethod
     def with_token(self, token: str) -> "Client":
         """Return a client that calls as the owner of *token*, over the same link.

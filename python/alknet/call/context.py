@@ -21,6 +21,8 @@ class Composer(Protocol):
 
     capabilities: Mapping[str, Any]
 
+    name: str
+
     def environment(self, context: "Context", /) -> Client:
         """Return the client for the handler of *context*."""
         ...
@@ -95,6 +97,11 @@ class Context:
     def capabilities(self) -> Capabilities:
         """What the node lends this handler to act with: what the handler declared with `needs=`."""
         return Capabilities(self._composer.capabilities, self.declared.needs, self.spec.name)
+
+    @property
+    def node(self) -> str:
+        """What the node that answers is called: by its settings, or by the head it works for."""
+        return self._composer.name
 
     def facts(self) -> dict[str, Any]:
         """Return what every line of the log says about this call: who and where, never what."""

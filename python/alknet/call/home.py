@@ -17,6 +17,8 @@ from alknet.identity import Identity
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 # So many slashes has a path with a node in it, without the one in front.
 _NODE_TOO: Final = 2
+# What a path may call the head of a worker, in what the worker tells it: `/worker/task/submit`.
+WORKER: Final = "worker"
 
 
 class Allowance(Protocol):
@@ -73,7 +75,9 @@ class Home(ABC):
         `/head/secrets/derive` and `/secrets/derive` mean the operation here, and so does
         `secrets.derive`, which older callers write; `/worker-1/echo/shout` means the peer's, and
         `/head/worker-1/echo/shout` too, as a node says that has passed the call on to this one.
-        What is here by a name of three words goes before what a peer has.
+        What is here by a name of three words goes before what a peer has. What begins with
+        `/worker/` is what workers tell their head, and means the operation here, unless a peer of
+        that name is connected.
 
         Raises:
             InvalidInput: the path has no operation in it.
@@ -91,9 +95,11 @@ class Home(ABC):
             if name.count("/") < _NODE_TOO or self.registry.get(name) is not None:
                 return None, name
             node, _, name = name.partition("/")
-        if "/" in name and self.registry.get(text) is None:
-            return node, name
-        return None, text
+        if "/" not in name or self.registry.get(text) is not None:
+            return None, text
+        if node == WORKER and not self.peers.is_connected(node):
+            return None, name
+        return node, name
 
     @abstractmethod
     def environment(self, context: Context) -> Client:

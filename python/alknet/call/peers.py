@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Set
 from itertools import count
+from typing import NamedTuple
 
 import trio
 
@@ -13,6 +14,14 @@ from alknet.call.session import Session
 from alknet.errors import NotFound
 from alknet.identity import Identity
 from alknet.protocol.request import Kind
+from alknet.protocol.worker import Heartbeat
+
+
+class Heard(NamedTuple):
+    """What a worker has said of itself, and when it was heard, in Unix seconds of ours."""
+
+    heartbeat: Heartbeat
+    at: float
 
 
 class Peers:
@@ -28,6 +37,7 @@ class Peers:
         self._confidential: dict[Session, Set[str]] = {}
         self._turns = count(1)
         self._last_turn: dict[Session, int] = {}
+        self._heard: dict[Session, Heard] = {}
         self._changed = trio.Event()
 
     def add(self, session: Session) -> None:
@@ -39,6 +49,7 @@ class Peers:
         offered = self._offered.pop(session, None)
         self._confidential.pop(session, None)
         self._last_turn.pop(session, None)
+        self._heard.pop(session, None)
         sessions = self._connected.get(session.peer, [])
         if session in sessions:
             sessions.remove(session)
@@ -75,6 +86,24 @@ class Peers:
     def changed(self) -> trio.Event:
         """An event that is set when next a peer registers operations, or goes with them."""
         return self._changed
+
+    def is_connected(self, node: str) -> bool:
+        """Tell whether a peer of that name is connected."""
+        return node in self._connected
+
+    def answering(self, name: str) -> list[Session]:
+        """Return every link whose peer answers the operation called *name*."""
+        return [session for session, offered in self._offered.items() if name in offered]
+
+    def hear(self, session: Session, heartbeat: Heartbeat, at: float) -> None:
+        """Note what the worker of *session* has said of itself at *at*, Unix seconds."""
+        if session in self._offered:
+            self._heard[session] = Heard(heartbeat, at)
+
+    def heard(self, node: str) -> Heard | None:
+        """Return what the peer called *node* has said last of itself, None if it says nothing."""
+        session = self._answering(node) if node in self._connected else None
+        return None if session is None else self._heard.get(session)
 
     def route(self, node: str, name: str) -> Session:
         """Return the session over which *node* answers the operation *name*.

@@ -93,6 +93,10 @@ class RemoteClient(Client):
         """Make calls over *session* from now on, and let those go on that wait for a link."""
         self._uplink.attach(session)
 
+    @property
+    def reconnects(self) -> bool:
+        return self._uplink.reconnects
+
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:

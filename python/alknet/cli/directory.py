@@ -10,6 +10,7 @@ from rich.text import Text
 from alknet.call.client import Client
 from alknet.cli.connection import talks_to_a_node
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, plain_table, printable
+from alknet.cli.pulse import pulse_of
 from alknet.cli.stats import tables
 from alknet.cli.target import Target
 from alknet.node import settings_schema
@@ -77,10 +78,10 @@ async def _show_peers(client: Client, as_json: bool) -> None:
     if as_json:
         emit_json(msgspec.to_builtins(found.peers))
         return
-    table = plain_table("peer", "operations")
+    table = plain_table("peer", "operations", "how it fares")
     for each in found.peers:
         names = [printable(f"/{each.peer_id}/{name}") for name in each.operations]
-        table.add_row(Text(each.peer_id), Text("\n".join(names) or "none"))
+        table.add_row(Text(each.peer_id), Text("\n".join(names) or "none"), Text(pulse_of(each)))
     emit_table(table)
 
 

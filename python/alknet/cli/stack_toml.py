@@ -50,6 +50,19 @@ check = "quick"  # how the file is looked through at each start: "quick", "full"
 keep_events = 1000000  # how many events a watcher can resume from
 """
 
+
+_TASK: Final = """
+[task]  # work that outlives the processes that do it; kept in the database of [storage]
+room = 10000  # tasks that may be open at a time
+lease = 30.0  # seconds that a worker has a task without a word
+attempts = 3  # how often a task is tried unless it says otherwise
+"""
+
+_WORKER: Final = """
+[worker]
+interval = 5.0  # seconds between the heartbeats of a worker that has a pulse
+"""
+
 _AUTH: Final = """
 [auth]
 token_window = 300.0  # seconds around now for which a signed token is good
@@ -129,6 +142,8 @@ PROFILES: Final[dict[ProfileName, Profile]] = {
             _LIMITS,
             _SECRETS,
             _STORAGE,
+            _TASK,
+            _WORKER,
             _AUTH,
             _peer(
                 "A worker",
@@ -137,6 +152,7 @@ PROFILES: Final[dict[ProfileName, Profile]] = {
                 "auth:verify",
                 "secrets:derive",
                 "secrets:encrypt",
+                "task:work",
             ),
             _FORWARDING,
             _RATES,

@@ -13,6 +13,7 @@ from alknet.cli.connection import talks_to_a_node
 from alknet.cli.failure import Failure
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.pulse import pulse_of
 from alknet.cli.target import Target
 from alknet.errors import AlreadyUnlocked, Forbidden, NotFound
 from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
@@ -85,7 +86,7 @@ def _show(status: VaultStatus, as_json: bool) -> None:
 
 @talks_to_a_node
 async def status(target: Target, as_json: AsJson = False) -> None:
-    """Say whether a node answers, whether its vault is locked, and who is connected to it.
+    """Say whether a node answers, whether its vault is locked, and how those connected fare.
 
     As far as you may know: a row is missing where the node would not tell you.
     """
@@ -96,12 +97,17 @@ async def status(target: Target, as_json: AsJson = False) -> None:
         vault = await _if_allowed(client, Status())
         peers = await _if_allowed(client, ListPeers())
     names = None if peers is None else [each.peer_id for each in peers.peers]
+    workers = [] if peers is None else [each for each in peers.peers if each.heartbeat is not None]
     if as_json:
         emit_json({
             "node": pong.node,
             "url": target.url,
             "vault": msgspec.to_builtins(vault),
             "peers": names,
+            "workers": {
+                each.peer_id: {**msgspec.to_builtins(each.heartbeat), "heard_at": each.heard_at}
+                for each in workers
+            },
             "milliseconds": round(milliseconds, 3),
         })  # fmt: skip
         return
@@ -116,6 +122,8 @@ async def status(target: Target, as_json: AsJson = False) -> None:
         table.add_row("memory", swap)
     if names is not None:
         table.add_row("peers", Text(printable(", ".join(names))))
+    for each in workers:
+        table.add_row(Text(printable(each.peer_id)), Text(pulse_of(each)))
     emit_table(table)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from alknet.identity import AccessRule
 from alknet.protocol.error import ErrorSpec
 from alknet.protocol.request import Kind, Request, Visibility, operation
+from alknet.protocol.worker import Heartbeat
 
 
 class OperationSummary(msgspec.Struct, frozen=True):
@@ -51,10 +52,16 @@ class OperationList(msgspec.Struct, frozen=True):
 
 
 class PeerSummary(msgspec.Struct, frozen=True):
-    """A connected peer and the operations it has registered with this node."""
+    """A connected peer and the operations it has registered with this node.
+
+    `heartbeat` is what it has said last of itself, if it is a worker that does, and `heard_at` when
+    this node heard it, in Unix seconds.
+    """
 
     peer_id: str
     operations: tuple[str, ...]
+    heartbeat: Heartbeat | None = None
+    heard_at: float | None = None
 
 
 class PeerList(msgspec.Struct, frozen=True):

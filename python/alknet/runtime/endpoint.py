@@ -129,10 +129,13 @@ class HandlerEndpoint:
                 return
             with trio.CancelScope(deadline=invocation.deadline) as scope:
                 invocation.scope = scope
+                if self.handler.endless:
+                    work.endless.add(invocation)
                 try:
                     await self._run(invocation)
                 finally:
                     invocation.scope = None
+                    work.endless.discard(invocation)
             if scope.cancelled_caught:
                 invocation.fail(late(invocation))
         finally:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -14,6 +14,8 @@ from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
 from alknet.runtime.vault import Vault
+
+T = TypeVar("T")
 
 
 class Host:
@@ -40,6 +42,7 @@ class Host:
         self.folder = folder
         self.services = services
         self.granted: dict[Session, Granted] = {}
+        self._lent: dict[type[Any], Any] = {}
         self._quota = quota or Quota(trio.current_time)
 
     def limit(self, limits: RateLimits) -> None:
@@ -58,6 +61,18 @@ class Host:
             return self.section(namespace)
         except SettingsError as error:
             raise InvalidInput(str(error)) from None
+
+    def lend(self, thing: object) -> None:
+        """Let the services that require the caller use *thing*, for as long as it runs."""
+        self._lent[type(thing)] = thing
+
+    def borrow(self, kind: type[T]) -> T:
+        """Return the *kind* that a service which the caller requires has lent.
+
+        What is lent anew, after a restart, is another: borrow it in `running`, each time.
+        """
+        thing: T = self._lent[kind]
+        return thing
 
     @property
     def name(self) -> str:

@@ -11,10 +11,12 @@ Used = type[AnyRequest] | str
 class Manner(msgspec.Struct, frozen=True):
     """How one handler is run, and with what.
 
-    `concurrent` ones run side by side; the others of a service one after the other.
+    `concurrent` ones run side by side; the others of a service one after the other. An `endless`
+    stream is one that nobody waits for the end of.
     """
 
     concurrent: bool
+    endless: bool
     declared: Declared
     is_async: bool
     is_stream: bool

@@ -129,6 +129,7 @@ def _manner(
         raise TypeError(f"{spec.name} is a {spec.kind}, so its handler {verb}")
     return Manner(
         concurrent=concurrent,
+        endless=False,
         declared=said,
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,

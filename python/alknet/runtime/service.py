@@ -50,6 +50,7 @@ class Handler(Manner, frozen=True):
 
 class _Options(msgspec.Struct, frozen=True):
     concurrent: bool
+    endless: bool
     uses: tuple[Used, ...]
     needs: tuple[str, ...]
     on_abort: AbortPolicy
@@ -63,6 +64,7 @@ def handler(function: F, /) -> F: ...
 def handler(
     *,
     concurrent: bool = False,
+    endless: bool = False,
     uses: tuple[Used, ...] = (),
     needs: tuple[str, ...] = (),
     on_abort: AbortPolicy = "abort-dependents",
@@ -74,16 +76,18 @@ def handler(
     /,
     *,
     concurrent: bool = False,
+    endless: bool = False,
     uses: tuple[Used, ...] = (),
     needs: tuple[str, ...] = (),
     on_abort: AbortPolicy = "abort-dependents",
 ) -> F | Callable[[F], F]:
     """Mark a method as the one that answers the request type its first parameter is annotated with.
 
-    A second parameter annotated with Context receives the call's context. `uses` lists the request
-    types, or names of operations, that the handler calls through `context.env`; it can call no
-    others there, and its caller needs no scopes for these. `needs` names what the node is to lend
-    it, as `context.capabilities`.
+    A second parameter annotated with Context receives the call's context. An `endless` stream is
+    one that nobody waits for the end of: a service that stops ends it at once, where others may
+    finish. `uses` lists the request types, or names of operations, that the handler calls through
+    `context.env`; it can call no others there, and its caller needs no scopes for these. `needs`
+    names what the node is to lend it, as `context.capabilities`.
 
     A handler is cancelled, with everything that it has started, when its caller leaves or the
     caller's link is lost. With `on_abort="continue-running"` one that has begun goes on, by its
@@ -91,7 +95,7 @@ def handler(
     """
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Options(concurrent, uses, needs, on_abort))
+        setattr(function, _MARK, _Options(concurrent, endless, uses, needs, on_abort))
         return function
 
     return mark if function is None else mark(function)
@@ -177,6 +181,7 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
         function=function,
         request_type=request_type,
         concurrent=options.concurrent,
+        endless=options.endless,
         declared=_declared(where, options, spec.kind),
         is_async=inspect.iscoroutinefunction(function),
         is_stream=is_stream,

@@ -15,7 +15,8 @@ class Workload:
 
     Calls wait in `mailbox`, and then in `taken` for their turn. `current` is the one whose handler
     keeps those waiting now, which a watchdog looks at. `busy` counts all that were taken and not
-    answered, handlers that run beside it among them, which a drain waits for. `nursery` is where
+    answered, handlers that run beside it among them, which a drain waits for, but for the `endless`
+    streams, which it ends. `nursery` is where
     these run; there is one while the service lives.
     """
 
@@ -25,6 +26,7 @@ class Workload:
         self.taken: deque[Invocation] = deque()
         self.current: Invocation | None = None
         self.busy = 0
+        self.endless: set[Invocation] = set()
         self.is_serving = False
         self.is_draining = False
         self.nursery: trio.Nursery | None = None
@@ -52,6 +54,9 @@ class Workload:
         """Take no more calls, and return when those taken have been answered."""
         self.is_serving = False
         self.is_draining = True
+        for stream in list(self.endless):
+            stream.fail(self.gone())
+            stream.cancel()
         while self.busy or len(self.mailbox):
             await self._idle.park()
 

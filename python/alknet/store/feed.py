@@ -9,6 +9,7 @@ connections that only read.
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, Literal, get_args
 
 import apsw
@@ -132,16 +133,16 @@ class Feed:
         row = self._database.row(_SAVED, (consumer, stream))
         return int(row[0]) if row else self._pruned()
 
-    def read(self, stream: AnyStream, after: int, limit: int = _PAGE) -> list[StorageEvent]:
-        """Return the events of *stream* that follow *after*, at most *limit*.
+    def rows(self, topic: str, after: int, limit: int = _PAGE) -> list[tuple[int, str, str]]:
+        """Return what follows *after* in *topic*, at most *limit*, as sequence, key and payload.
 
         Raises:
-            InvalidInput: events that follow *after* are no longer kept, or it is still to come.
+            InvalidInput: events that follow *after* are no longer kept.
         """
-        rows = self._database.rows(
-            "select offset, payload from _honker_stream where topic = ? and offset > ? "
+        found = self._database.rows(
+            "select offset, key, payload from _honker_stream where topic = ? and offset > ? "
             "order by offset limit ?",
-            (stream, after, limit),
+            (topic, after, limit),
         )
         pruned = self._pruned()
         # `after` 0 asks for whatever is kept.
@@ -151,7 +152,7 @@ class Feed:
                 f"read the records anew, and follow from {pruned}",
                 details={"field": "after", "oldest": pruned},
             )
-        return [_event(sequence, stream, payload) for sequence, payload in rows]
+        return [(sequence, key, payload) for sequence, key, payload in found]
 
     async def follow(
         self, stream: AnyStream, after: int | None, graph: str | None = None
@@ -162,6 +163,20 @@ class Feed:
             InvalidInput: there is no such stream, or the events behind *after* are not kept.
         """
         check_stream(stream)
+        async with aclosing(self.follow_rows(stream, after)) as rows:
+            async for sequence, _, payload in rows:
+                event = _event(sequence, stream, payload)
+                if graph is None or event.graph == graph:
+                    yield event
+
+    async def follow_rows(
+        self, topic: str, after: int | None
+    ) -> AsyncGenerator[tuple[int, str, str], None]:
+        """Yield the events of *topic* as `rows` gives them, each when it is committed.
+
+        Raises:
+            InvalidInput: the events behind *after* are not kept, or it is still to come.
+        """
         latest = self.latest()
         cursor = latest if after is None else after
         if not 0 <= cursor <= latest:
@@ -171,12 +186,11 @@ class Feed:
                 details={"field": "after", "latest": latest},
             )
         while True:
-            events = self.read(stream, cursor)
-            for event in events:
-                if graph is None or event.graph == graph:
-                    yield event
-                cursor = event.sequence
-            if not events:
+            rows = self.rows(topic, cursor)
+            for row in rows:
+                yield row
+                cursor = row[0]
+            if not rows:
                 await self._database.committed()
 
     def _pruned(self) -> int:

@@ -149,6 +149,28 @@ def next_due(connection: apsw.Connection, queue: str) -> int | None:
     return None if due is None else int(due)
 
 
+def resume(
+    connection: apsw.Connection, id: int, worker: str, *, visibility: int = VISIBILITY_SECONDS
+) -> None:
+    """Give the job *id*, which *worker* had and nobody has now, to it for *visibility* seconds.
+
+    Raises:
+        Conflict: somebody has it, or it is gone.
+    """
+    connection.execute(
+        "update _honker_live set state = 'processing', worker_id = ?, "
+        "claim_expires_at = unixepoch() + ? where id = ? and state = 'pending'",
+        (worker, visibility, id),
+    )
+    if not connection.changes():
+        raise Conflict(f"job {id} is somebody else's by now, or it is done")
+
+
+def withdraw(connection: apsw.Connection, id: int) -> None:
+    """Take the job *id* out of its queue, whoever holds it; one that is gone is ignored."""
+    connection.execute("delete from _honker_live where id = ?", (id,))
+
+
 def _tidy(connection: apsw.Connection, queue: str) -> None:
     """Give back the jobs whose claims have expired, and bury those that were tried often enough."""
     expired: list[Any] = connection.execute(

@@ -22,6 +22,8 @@ from alknet.errors import Refused, Unavailable
 from alknet.keys import Ed25519Key, EncryptedData, ssh_fingerprint
 from alknet.protocol.directory import ListPeers, Ping
 from alknet.protocol.secret import Lock, Unlock
+from alknet.protocol.task import CreateTask, GetTask, WatchTasks
+from alknet.protocol.worker import Heartbeats
 from alknet.runtime.vault import IDENTITY_PATH
 
 DEVICE: Final = "m/74'/0'/0'/7'"
@@ -198,6 +200,29 @@ async def stream(world: World) -> str:
         found = [number async for number in numbers]
     check("the numbers", found, list(range(1, 2001)))
     return "2000 items, in order, on credit"
+
+
+@step(who="operator")
+async def heartbeat(world: World) -> str:
+    """Hear how the worker fares."""
+    async with world.operator.stream(Heartbeats(worker=WORKER)) as beats:
+        beat = await anext(beats)
+    check("who it is", beat.node, WORKER)
+    (peer,) = [each for each in (await world.operator.call(ListPeers())).peers if each.heartbeat]
+    check("whose heartbeat the head has", peer.peer_id, WORKER)
+    return f"load {beat.load:.2f} of {beat.cpus}"
+
+
+@step(who="operator")
+async def task(world: World) -> str:
+    """Have something done, on disk first."""
+    created = await world.operator.call(CreateTask("shout", "land ahoy"))
+    async with world.operator.stream(WatchTasks(task=created.id)) as events:
+        states = [event.state async for event in events]
+    check("how it ended", states[-1], "done")
+    done = await world.operator.call(GetTask(created.id))
+    check("what came of it", (done.output, done.worker), ("LAND AHOY", WORKER))
+    return f"{done.output!r} by {done.worker}"
 
 
 @step(who="operator")

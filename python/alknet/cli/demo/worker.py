@@ -1,4 +1,4 @@
-"""The worker's process: connects to a head, offers its greeter, and calls what it is told to.
+"""The worker's process: offers its greeter, does tasks, and calls what it is told to.
 
 Each line of its stdin is `{"path", "input"}`, each line of its stdout the outcome: `{"output"}` or
 `{"code", "message"}`. So what the worker asks stands in `steps.py`, beside what is expected of it,
@@ -19,14 +19,26 @@ from alknet import CallError, Client, connect, logs
 from alknet.cli import failure
 from alknet.cli.demo.greeter import Greeter
 from alknet.cli.identity import read_key
+from alknet.worker import Pulse, work
 
 
-async def work(url: str, key: Path, expect: str) -> None:
+async def obey(url: str, key: Path, expect: str) -> None:
     """Connect to the head at *url*, which must be *expect*, and obey until stdin ends."""
-    async with connect(url, identity=read_key(key), expect=expect, services=[Greeter()]) as client:
+    offered = [Greeter(), Pulse()]
+    async with (
+        connect(url, identity=read_key(key), expect=expect, services=offered) as client,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(work, client, {"shout": _shout})
         _say({"output": os.getpid()})
         async for line in _lines():
             _say(await _obey(client, msgspec.json.decode(line)))
+        nursery.cancel_scope.cancel()
+
+
+async def _shout(text: str) -> str:
+    await trio.lowlevel.checkpoint()
+    return text.upper()
 
 
 async def _obey(client: Client, order: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +68,7 @@ def main() -> None:
     logs.configure(level="info")
     url, key, expect = sys.argv[1:]
     try:
-        trio.run(work, url, Path(key), expect)
+        trio.run(obey, url, Path(key), expect)
     except Exception as error:
         sys.exit(failure.report(error))
 

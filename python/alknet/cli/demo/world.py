@@ -28,6 +28,7 @@ _SCOPES: Final = (
     "secrets:derive",
     "secrets:encrypt",
     "services:register",
+    "task:work",
 )
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 8.0

@@ -106,7 +106,13 @@ class DirectoryService(Service, namespace="services"):
 
     @handler(concurrent=True)
     def peers(self, _: ListPeers) -> PeerList:
-        return PeerList(tuple(PeerSummary(name, names) for name, names in self._home.peers.names()))
+        return PeerList(tuple(self._peer(*named) for named in self._home.peers.names()))
+
+    def _peer(self, name: str, operations: tuple[str, ...]) -> PeerSummary:
+        heard = self._home.peers.heard(name)
+        if heard is None:
+            return PeerSummary(name, operations)
+        return PeerSummary(name, operations, heard.heartbeat, heard.at)
 
     @handler(concurrent=True)
     def ping(self, _: Ping) -> Pong:

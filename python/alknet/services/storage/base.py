@@ -82,9 +82,10 @@ class Storage(Service):
 
     settings_type = StorageSettings
 
-    def __init__(self, settings: StorageSettings, folder: Path = Path()) -> None:
+    def __init__(self, settings: StorageSettings, host: Host) -> None:
+        self._host = host
         self._settings = settings
-        self._path = settings.located(folder)
+        self._path = settings.located(host.folder)
         self._database: Database
         self._feed: Feed
         # One for each side, since it belongs to a thread: the writer's and Trio's.
@@ -96,7 +97,7 @@ class Storage(Service):
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.section(cls.namespace), host.folder)
+        return cls(host.section(cls.namespace), host)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -107,6 +108,7 @@ class Storage(Service):
             ) as database:
                 self._database = database
                 self._feed = Feed(database)
+                self._host.lend(database)
                 self._written_graphs = OpenGraphs(self._written)
                 self._read_graphs = OpenGraphs(self._read)
                 await database.write(self._written_graphs.watch)

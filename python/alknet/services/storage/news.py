@@ -21,7 +21,7 @@ from alknet.store import feed
 class NewsHandlers(Storage):
     """Domain events, projected as what other nodes may know, after they are committed."""
 
-    @handler
+    @handler(endless=True)
     async def watch(self, request: Watch) -> AsyncIterator[StorageEvent]:
         feed.check_stream(request.stream, feed.GRAPH_STREAMS)
         follow = self._feed.follow(request.stream, request.after, request.graph)
@@ -29,7 +29,7 @@ class NewsHandlers(Storage):
             async for event in events:
                 yield event
 
-    @handler
+    @handler(endless=True)
     async def subscribe(self, request: Subscribe, context: Context) -> AsyncIterator[StorageEvent]:
         feed.check_stream(request.stream, feed.GRAPH_STREAMS)
         done = self._feed.acknowledged(_consumer(request.consumer, context), request.stream)
