@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from alknet import open_node, testing
-from alknet.protocol.config import ForwardingPolicy, ForwardingRule
+from alknet.protocol.forwarding import ForwardingPolicy, ForwardingRule
 from alknet.protocol.storage import CreateGraph, DefineType, GraphType
 from alknet.protocol.task import CreateTask
 from alknet.runtime.host import Host
