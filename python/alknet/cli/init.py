@@ -17,6 +17,7 @@ from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
 from alknet.cli.stack_toml import PROFILES, Profile, ProfileName, stack_toml
+from alknet.cli.systemd_unit import UNIT_FILE, systemd_unit
 from alknet.cli.target import CONFIG, DEFAULT_URL
 from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
@@ -50,6 +51,14 @@ def init(
             "--force", metavar="", help="Overwrite the settings and the key that are there."
         ),
     ] = False,
+    systemd: Annotated[
+        bool,
+        typer.Option(
+            "--systemd",
+            metavar="",
+            help=f"Write a systemd unit, {UNIT_FILE}, too; for a node that is there, only that.",
+        ),
+    ] = False,
     _debug: Debug = False,
 ) -> None:
     """Make a new node: its stack.toml, the key of its operator, and a recovery phrase.
@@ -57,17 +66,24 @@ def init(
     The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
     and it is kept nowhere.
     """
+    unit = {directory / UNIT_FILE: systemd_unit(directory / CONFIG)} if systemd else {}
+    if systemd and (directory / CONFIG).exists() and not force:
+        publish(unit, overwrites=False)
+        emit(f"made {directory / UNIT_FILE}: its first lines say how to install it")
+        return
     kind = PROFILES[profile]
     name = kind.name if name is None else name
     _check(name, phrase_file)
     phrase = _generate(words)
     with _new_passphrase(asked=ask_passphrase) as passphrase:
         files = new_stack(phrase, passphrase, name=name, profile=kind)
-    made = {directory / file: content for file, content in files.items()}
+    made = {**{directory / file: content for file, content in files.items()}, **unit}
     publish(made, overwrites=force, alone={} if phrase_file is None else {phrase_file: phrase})
     if phrase_file is None:
         _show(phrase)
     _say_next(directory, phrase_file)
+    if systemd:
+        emit(f"or: {directory / UNIT_FILE}, whose first lines say how to install it")
 
 
 def new_stack(
