@@ -94,13 +94,26 @@ def new_stack(
     listen: str = DEFAULT_URL,
     profile: Profile = PROFILES[ProfileName.HEAD],
 ) -> dict[str, str]:
-    """Return the files of a new node with that *phrase*, by name: its settings, a fresh key.
+    """Return the files of a new node with that *phrase*, as `stack_of` does."""
+    keyring = Keyring.from_mnemonic(phrase, passphrase)
+    try:
+        return stack_of(keyring, name=name, listen=listen, profile=profile)
+    finally:
+        keyring.lock()
+
+
+def stack_of(
+    keyring: Keyring,
+    *,
+    name: str,
+    listen: str = DEFAULT_URL,
+    profile: Profile = PROFILES[ProfileName.HEAD],
+) -> dict[str, str]:
+    """Return the files of a new node with that *keyring*, by name: its settings, a fresh key.
 
     The key is its operator's, whom the settings let do everything.
     """
-    keyring = Keyring.from_mnemonic(phrase, passphrase)
     identity = ssh_fingerprint(keyring.ed25519(IDENTITY_PATH).public_key)
-    keyring.lock()
     operator = Ed25519Key.generate()
     return {
         str(CONFIG): stack_toml(
@@ -114,14 +127,23 @@ def new_stack(
     }
 
 
-def _check(name: str, phrase_file: Path | None) -> None:
+def checked_name(name: str) -> str:
+    """Return *name*, which is one that a node can have.
+
+    Raises:
+        Misuse: it is not.
+    """
     try:
-        msgspec.convert(name, Name)
+        return msgspec.convert(name, Name)
     except msgspec.ValidationError:
         raise Misuse(
             f"--name {name!r}: a name has letters, digits, dots, dashes and underscores, "
             f"begins with a letter or a digit, and is no longer than 63"
         ) from None
+
+
+def _check(name: str, phrase_file: Path | None) -> None:
+    checked_name(name)
     if phrase_file is None and not os.isatty(1):
         raise Misuse(
             "the recovery phrase is shown on a terminal, and stdout is none: run this on one, "
