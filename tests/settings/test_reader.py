@@ -1,12 +1,13 @@
 """stack.toml: read whole, and refused whole, with the line and the key at fault."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from alknet import load
 from alknet.errors import SettingsError
-from alknet.settings import NodeSettings, load_node
+from alknet.settings import CertificatePair, NodeSettings, TlsSettings, load_node
 from alknet.wire.limits import Limits
 
 from ..people import ALICE_KEY
@@ -22,6 +23,10 @@ drain = 2.5
 
 [limits]
 frame_bytes = 1048576
+
+[tls]
+client_certificates = true
+certificates = [{{chain = "chain.pem", key = "key.pem"}}]
 
 [auth]
 token_window = 60
@@ -73,6 +78,9 @@ def test_a_whole_file_is_read(stack):
         "home", ("ws://127.0.0.1:8480", "tcp://127.0.0.1:8481"), 2.5
     )
     assert settings.limits == Limits(frame_bytes=1048576)
+    assert settings.tls == TlsSettings(
+        (CertificatePair(Path("chain.pem"), Path("key.pem")),), client_certificates=True
+    )
     assert settings.path == path
     assert set(settings.services) == {"auth", "secrets", "config"}
     auth = settings.services["auth"]

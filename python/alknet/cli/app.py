@@ -14,6 +14,7 @@ from alknet.cli.backup import backup, restore
 from alknet.cli.call import call, watch
 from alknet.cli.demo import demo
 from alknet.cli.directory import schema, services
+from alknet.cli.doctor import doctor
 from alknet.cli.failure import Debug
 from alknet.cli.init import init
 from alknet.cli.rotate import rotate
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for _command in (
     init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore,
-    rotate,
+    rotate, doctor,
 ):  # fmt: skip
     app.command(help=_paragraphs(_command.__doc__))(_command)
 

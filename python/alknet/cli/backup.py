@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
-from alknet.cli.failure import Debug, Failure
+from alknet.cli.failure import Debug, Failure, Misuse
+from alknet.cli.init import checked_name
 from alknet.cli.output import AsJson, emit, emit_json
+from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.recovery import recover
+from alknet.cli.stack_toml import PROFILES, ProfileName
 from alknet.cli.target import CONFIG
 from alknet.node import load
 from alknet.settings import Settings
@@ -38,15 +42,44 @@ def backup(
 
 
 def restore(
-    copy: Annotated[Path, typer.Argument(metavar="FILE", help="What `alknet backup` has made.")],
+    copy: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="What `alknet backup` has made.", show_default=False),
+    ] = None,
     config: Config = CONFIG,
+    seed: Annotated[
+        bool,
+        typer.Option(
+            "--seed", metavar="", help="Make the node anew from its recovery phrase instead."
+        ),
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="With --seed: what paths call the node.  (default: head)")
+    ] = None,
+    profile: Annotated[
+        ProfileName, typer.Option(help="With --seed: what kind of node it is.")
+    ] = ProfileName.HEAD,
+    phrase_file: PhraseFile = None,
+    phrase_fd: PhraseDescriptor = None,
+    ask_passphrase: AskPassphrase = False,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
     """Put a backup in the place of the node's database; the node must not run.
 
     What was there is kept beside it under another name, which is printed.
+
+    With --seed, on a machine that has nothing: ask for the recovery phrase, and make a node with
+    the same identity, host key and encryption keys; what a phrase cannot give back is said.
     """
+    if seed == (copy is not None):
+        raise Misuse("name the FILE that `alknet backup` has made, or --seed: one of the two")
+    if copy is None:
+        source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+        source.require()
+        chosen = PROFILES[profile].name if name is None else name
+        recover(config, source, name=checked_name(chosen), profile=profile, as_json=as_json)
+        return
     from alknet.store import backup as copies
 
     database = _database(config)

@@ -17,6 +17,7 @@ from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
 from alknet.cli.stack_toml import PROFILES, Profile, ProfileName, stack_toml
+from alknet.cli.systemd_unit import UNIT_FILE, systemd_unit
 from alknet.cli.target import CONFIG, DEFAULT_URL
 from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
@@ -50,6 +51,14 @@ def init(
             "--force", metavar="", help="Overwrite the settings and the key that are there."
         ),
     ] = False,
+    systemd: Annotated[
+        bool,
+        typer.Option(
+            "--systemd",
+            metavar="",
+            help=f"Write a systemd unit, {UNIT_FILE}, too; for a node that is there, only that.",
+        ),
+    ] = False,
     _debug: Debug = False,
 ) -> None:
     """Make a new node: its stack.toml, the key of its operator, and a recovery phrase.
@@ -57,17 +66,24 @@ def init(
     The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
     and it is kept nowhere.
     """
+    unit = {directory / UNIT_FILE: systemd_unit(directory / CONFIG)} if systemd else {}
+    if systemd and (directory / CONFIG).exists() and not force:
+        publish(unit, overwrites=False)
+        emit(f"made {directory / UNIT_FILE}: its first lines say how to install it")
+        return
     kind = PROFILES[profile]
     name = kind.name if name is None else name
     _check(name, phrase_file)
     phrase = _generate(words)
     with _new_passphrase(asked=ask_passphrase) as passphrase:
         files = new_stack(phrase, passphrase, name=name, profile=kind)
-    made = {directory / file: content for file, content in files.items()}
+    made = {**{directory / file: content for file, content in files.items()}, **unit}
     publish(made, overwrites=force, alone={} if phrase_file is None else {phrase_file: phrase})
     if phrase_file is None:
         _show(phrase)
     _say_next(directory, phrase_file)
+    if systemd:
+        emit(f"or: {directory / UNIT_FILE}, whose first lines say how to install it")
 
 
 def new_stack(
@@ -78,13 +94,26 @@ def new_stack(
     listen: str = DEFAULT_URL,
     profile: Profile = PROFILES[ProfileName.HEAD],
 ) -> dict[str, str]:
-    """Return the files of a new node with that *phrase*, by name: its settings, a fresh key.
+    """Return the files of a new node with that *phrase*, as `stack_of` does."""
+    keyring = Keyring.from_mnemonic(phrase, passphrase)
+    try:
+        return stack_of(keyring, name=name, listen=listen, profile=profile)
+    finally:
+        keyring.lock()
+
+
+def stack_of(
+    keyring: Keyring,
+    *,
+    name: str,
+    listen: str = DEFAULT_URL,
+    profile: Profile = PROFILES[ProfileName.HEAD],
+) -> dict[str, str]:
+    """Return the files of a new node with that *keyring*, by name: its settings, a fresh key.
 
     The key is its operator's, whom the settings let do everything.
     """
-    keyring = Keyring.from_mnemonic(phrase, passphrase)
     identity = ssh_fingerprint(keyring.ed25519(IDENTITY_PATH).public_key)
-    keyring.lock()
     operator = Ed25519Key.generate()
     return {
         str(CONFIG): stack_toml(
@@ -98,14 +127,23 @@ def new_stack(
     }
 
 
-def _check(name: str, phrase_file: Path | None) -> None:
+def checked_name(name: str) -> str:
+    """Return *name*, which is one that a node can have.
+
+    Raises:
+        Misuse: it is not.
+    """
     try:
-        msgspec.convert(name, Name)
+        return msgspec.convert(name, Name)
     except msgspec.ValidationError:
         raise Misuse(
             f"--name {name!r}: a name has letters, digits, dots, dashes and underscores, "
             f"begins with a letter or a digit, and is no longer than 63"
         ) from None
+
+
+def _check(name: str, phrase_file: Path | None) -> None:
+    checked_name(name)
     if phrase_file is None and not os.isatty(1):
         raise Misuse(
             "the recovery phrase is shown on a terminal, and stdout is none: run this on one, "

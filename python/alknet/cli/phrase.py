@@ -30,6 +30,14 @@ PhraseDescriptor = Annotated[
         "--phrase-fd", metavar="N", min=0, help="Read the phrase from the open descriptor N."
     ),
 ]
+PhraseCredential = Annotated[
+    str | None,
+    typer.Option(
+        "--phrase-credential",
+        metavar="NAME",
+        help="Read the phrase from the systemd credential NAME.",
+    ),
+]
 AskPassphrase = Annotated[
     bool,
     typer.Option(
@@ -39,21 +47,34 @@ AskPassphrase = Annotated[
 
 
 class PhraseSource:
-    """Where the phrase comes from: a file, a descriptor, or the terminal if neither is named.
+    """Where the phrase comes from: a file, a descriptor, a systemd credential, or the terminal.
 
     Raises:
-        Misuse: both are named.
+        Misuse: two are named, or a credential where systemd gives none.
     """
 
     def __init__(
-        self, file: Path | None, descriptor: int | None, *, ask_passphrase: bool = False
+        self,
+        file: Path | None,
+        descriptor: int | None,
+        *,
+        credential: str | None = None,
+        ask_passphrase: bool = False,
     ) -> None:
-        if file is not None and descriptor is not None:
-            raise Misuse("--phrase-file and --phrase-fd are two sources: name one")
-        self._file = file
+        named = {
+            "--phrase-file": file,
+            "--phrase-fd": descriptor,
+            "--phrase-credential": credential,
+        }
+        chosen = [option for option, value in named.items() if value is not None]
+        if len(chosen) > 1:
+            raise Misuse(f"{chosen[0]} and {chosen[1]} are two sources: name one")
+        # systemd shows its credentials to the service alone, whatever their modes say.
+        self._is_guarded = credential is not None
+        self._file = file if credential is None else _credential(credential)
         self._descriptor = descriptor
         self._asks_passphrase = ask_passphrase
-        self.is_terminal = file is None and descriptor is None
+        self.is_terminal = not chosen
 
     def require(self, *others: str) -> None:
         """Refuse to go on where there is nothing to read a phrase from.
@@ -127,13 +148,31 @@ class PhraseSource:
                 return _read_all(self._descriptor, buffer, name)
             descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                check_private(descriptor, name, "a recovery phrase")
+                if not self._is_guarded:
+                    check_private(descriptor, name, "a recovery phrase")
                 return _read_all(descriptor, buffer, name)
             finally:
                 os.close(descriptor)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise Failure(f"cannot read the recovery phrase from {name}: {why}") from None
+
+
+def _credential(name: str) -> Path:
+    """Return where systemd has put the credential *name* (systemd.exec(5)).
+
+    Raises:
+        Misuse: it has given us none, or the name is no file's.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise Misuse(
+            "--phrase-credential: systemd gives this process no credentials; it does so for a unit "
+            "with LoadCredential= or LoadCredentialEncrypted="
+        )
+    if name in ("", ".", "..") or "/" in name:
+        raise Misuse(f"--phrase-credential: {name!r} cannot be the name of a credential")
+    return Path(folder) / name
 
 
 def _read_all(descriptor: int, buffer: bytearray, name: Path) -> int:

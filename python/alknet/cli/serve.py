@@ -14,11 +14,18 @@ import typer
 from alknet import logs
 from alknet.cli.failure import Debug, Failure, Misuse
 from alknet.cli.output import AsJson, ReaderLeft, emit, emit_line
-from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
+from alknet.cli.phrase import (
+    AskPassphrase,
+    PhraseCredential,
+    PhraseDescriptor,
+    PhraseFile,
+    PhraseSource,
+)
 from alknet.cli.target import CONFIG
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, load, open_node
 from alknet.settings import Settings
+from alknet.transport.notify import Notifier
 
 log = structlog.get_logger("alknet.serve")
 
@@ -29,6 +36,7 @@ def serve(
     ] = CONFIG,
     phrase_file: PhraseFile = None,
     phrase_fd: PhraseDescriptor = None,
+    phrase_credential: PhraseCredential = None,
     ask_passphrase: AskPassphrase = False,
     is_locked: Annotated[
         bool,
@@ -60,22 +68,28 @@ def serve(
         raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
     keyring = None
     if is_locked:
-        if phrase_file is not None or phrase_fd is not None:
+        if (phrase_file, phrase_fd, phrase_credential) != (None, None, None):
             raise Misuse("--locked starts without a phrase: name no source of one")
     else:
-        source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+        source = PhraseSource(
+            phrase_file, phrase_fd, credential=phrase_credential, ask_passphrase=ask_passphrase
+        )
         source.require("--locked")
         keyring = source.keyring()
     trio.run(partial(_serve, settings, keyring, as_json=as_json))
 
 
 async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) -> None:
+    manager = Notifier()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             async with open_node(settings, keyring=keyring) as node:
-                await nursery.start(_reload_on_hangup, node)
+                await nursery.start(_reload_on_hangup, node, manager)
+                nursery.start_soon(manager.keep_alive)
                 _say_ready(node, as_json=as_json)
+                manager.ready(_status(node))
                 number = await anext(signals)
+                manager.stopping()
                 log.info("stopping on a signal", signal=signal.Signals(number).name)
                 hurried = trio.Event()
                 nursery.start_soon(_hurry_on_another, signals, node, hurried)
@@ -84,7 +98,9 @@ async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) 
         raise Failure("a second signal came: calls in flight were cancelled")
 
 
-async def _reload_on_hangup(node: Node, *, task_status: trio.TaskStatus[None]) -> None:
+async def _reload_on_hangup(
+    node: Node, manager: Notifier, *, task_status: trio.TaskStatus[None]
+) -> None:
     """Reload on every SIGHUP; but one that tells of a terminal that is gone stops the node."""
     had_terminal = os.isatty(0)
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
@@ -93,13 +109,22 @@ async def _reload_on_hangup(node: Node, *, task_status: trio.TaskStatus[None]) -
             if had_terminal and not os.isatty(0):
                 signal.raise_signal(signal.SIGTERM)
             else:
+                manager.reloading()
                 await node.try_reload()
+                manager.ready(_status(node))
 
 
 async def _hurry_on_another(signals: AsyncIterator[int], node: Node, hurried: trio.Event) -> None:
     await anext(signals)
     hurried.set()
     node.hurry()
+
+
+def _status(node: Node) -> str:
+    """Return how the node is, for `systemctl status`."""
+    key = node.vault.identity()
+    state = "locked: alknet unlock" if key is None else ssh_fingerprint(key.public_key)
+    return f"{node.name} answers at {node.url} ({state})"
 
 
 def _say_ready(node: Node, *, as_json: bool) -> None:

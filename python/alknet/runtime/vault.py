@@ -6,6 +6,8 @@ from alknet.keys import Ed25519Key, Keyring, ssh_fingerprint
 # Purpose level 74' (BIP-43) collides with no registered purpose. As a coin type (SLIP-0044), 74
 # belongs to ICON, so it must stand nowhere else.
 IDENTITY_PATH = "m/74'/0'/0'/0'"
+# What the node shows to those who come over SSH.
+HOST_KEY_PATH = "m/74'/0'/1'/0'"
 
 # The tenant of everybody who is given none: the seed that the node itself grows from.
 OWN = ""

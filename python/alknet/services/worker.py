@@ -22,7 +22,10 @@ log = structlog.get_logger("alknet.worker")
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [worker] of stack.toml: how many seconds lie between a worker's heartbeats."""
+    """The table [worker] of stack.toml.
+
+    `interval` is how many seconds lie between a worker's heartbeats.
+    """
 
     interval: Interval = 5.0
 

@@ -23,7 +23,15 @@ from alknet.settings.reader import Reader, parse
 from alknet.settings.schema import json_schema
 from alknet.wire.limits import Limits
 
-__all__ = ["NodeSettings", "Settings", "load", "load_node", "schema"]
+__all__ = [
+    "CertificatePair",
+    "NodeSettings",
+    "Settings",
+    "TlsSettings",
+    "load",
+    "load_node",
+    "schema",
+]
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
@@ -97,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True):
 _OWN: Final[dict[str, type[msgspec.Struct]]] = {
     "node": NodeSettings,
     "limits": Limits,
+    "tls": TlsSettings,
 }
 
 

@@ -77,7 +77,7 @@ class Reader:
         """
         table = self._tables.get(name, {})
         try:
-            return msgspec.convert(table, shape or _NoSettings)
+            return msgspec.convert(table, shape or _NoSettings, dec_hook=_decode)
         except msgspec.ValidationError as error:
             keys, problem = _explain(name, str(error), shape)
             words = IN_WORDS.get(problem.removeprefix(_MATCHING).removesuffix("'"))
@@ -97,6 +97,13 @@ class Reader:
             if names[: len(each.keys)] == each.keys or is_only_here:
                 return each.variable
         return f"{self._path}:{_line(self._text, keys)}"
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """Return a value of a *kind* that TOML does not know."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
 
 
 _MATCHING: Final = "expected `str` matching regex '"
