@@ -365,6 +365,15 @@ async def test_what_carries_secrets_is_not_passed_on_from_where_others_can_liste
                     assert await link.client.call(Say("x"), node="worker-1") == "x"
 
 
+async def test_nor_is_it_passed_on_to_where_others_can_listen():
+    async with running() as dispatcher, linked(dispatcher) as link:
+        async with working(dispatcher, Echo(), is_confidential=False) as worker:
+            with pytest.raises(Forbidden, match="worker-1/echo/whisper carries secrets"):
+                await link.client.invoke("/worker-1/echo/whisper", {"text": "x"})
+            assert worker.far.outbox.unsent_bytes == len(worker.far.pending) == 0
+            assert await link.client.call(Say("x"), node="worker-1") == "x"
+
+
 # Limits.
 
 

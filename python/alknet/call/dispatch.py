@@ -163,7 +163,8 @@ class Dispatcher(Home):
                 raise Unavailable("this node is stopping and passes no more calls on")
             self._check_room(session)
             target = self.peers.route(node, name)
-            if self.peers.is_confidential(target, name) and not session.link.is_confidential:
+            is_private = session.link.is_confidential and target.link.is_confidential
+            if not is_private and self.peers.is_confidential(target, name):
                 raise overheard(f"{node}/{name}")
             kind = self.peers.kind(target, name)
             passed_on = RelayedStream if kind in STREAMING else Relay

@@ -29,15 +29,12 @@ from alknet.call.answering import Inbound
 from alknet.call.deadlines import Deadlines
 from alknet.call.heartbeat import Heartbeat
 from alknet.call.outbox import Outbox
-from alknet.call.payload import encode
 from alknet.call.pending_map import PendingMap
 from alknet.call.refusals import Refusals
+from alknet.call.replies import Replies
 from alknet.errors import (
-    CallError,
     Disconnected,
-    LocalProtocolError,
     RemoteProtocolError,
-    traced,
 )
 from alknet.identity import Identity
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
@@ -46,7 +43,6 @@ from alknet.wire.link import Format, Link
 log = structlog.get_logger("alknet.session")
 
 _CLOSING_SECONDS = 2.0
-_SHORT_CHARACTERS = 200
 # What one link has said is answered in turns of so many events, so that one that says much, or says
 # it on purpose, does not keep the others waiting.
 _TURN_EVENTS = 64
@@ -59,7 +55,7 @@ class Answerer(Protocol):
         """Answer *event*, which came over *session*, or have it answered; never waits."""
 
 
-class Session:
+class Session(Replies):
     """The calls that go both ways over one link.
 
     `identity` is who the peer has proven to be; `dispatcher` answers what it asks, and without one
@@ -76,12 +72,10 @@ class Session:
         is_dialled: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        super().__init__(Outbox(link, limits, self.cancel), link.format)
         self.link = link
         self.identity = identity
-        self.format: Format = link.format
         self.limits = limits
-        self.outbox = Outbox(link, limits, self.cancel)
-        self.encoder = self.outbox.encoder
         # What this side has asked. Each side numbers its own calls; the listener's numbers have a
         # mark, so that an id means one call on a link, whichever side made it.
         self.pending = PendingMap(
@@ -239,65 +233,6 @@ class Session:
         inbound, self.inbound = self.inbound, {}
         for answering in inbound.values():
             answering.cancel()
-
-    # Answering.
-
-    def invite(self, request_id: str, items: int) -> None:
-        """Tell the peer that its upload or duplex *request_id* may send *items* more."""
-        if self.outbox.lost is None:
-            self.encoder.credit(request_id, items)
-            self.outbox.queue()
-
-    def respond(self, request_id: str, output: bytes, format: Format) -> None:
-        """Answer the peer's call *request_id*, or send an item of its stream."""
-        if self.outbox.lost is None:
-            try:
-                self.encoder.responded(request_id, output, format)
-            except LocalProtocolError as error:
-                self.fail(request_id, "INTERNAL", f"the answer cannot be sent: {error}")
-                return
-            self.outbox.queue()
-
-    def complete(self, request_id: str) -> None:
-        """End the peer's stream *request_id*."""
-        if self.outbox.lost is None:
-            self.encoder.completed(request_id)
-            self.outbox.queue()
-
-    def fail(
-        self,
-        request_id: str,
-        code: str,
-        message: str,
-        retryable: bool = False,
-        details: bytes | None = None,
-    ) -> None:
-        """Answer the peer's call *request_id* with an error."""
-        if self.outbox.lost is None:
-            try:
-                self.encoder.failed(request_id, code, message, retryable, details)
-            except (LocalProtocolError, UnicodeEncodeError):
-                # Longer than a frame, or no text at all: still the call must have its outcome.
-                short = message[:_SHORT_CHARACTERS].encode(errors="replace").decode()
-                self.encoder.failed(request_id, code, short, retryable)
-            self.outbox.queue()
-
-    def refuse(self, request_id: str, error: CallError) -> None:
-        """Answer the peer's call *request_id* with *error*, details and all."""
-        details = None
-        if error.details is not None:
-            try:
-                details = encode(error.details, self.format)
-            except Exception as fault:
-                # Whatever is wrong with them, the error itself must get through.
-                log.error(
-                    "error details lost",
-                    request_id=request_id,
-                    peer=self.peer,
-                    code=error.code,
-                    cause=traced(fault),
-                )
-        self.fail(request_id, error.code, error.message, error.retryable, details)
 
     # What the peer says.
 
