@@ -294,8 +294,9 @@ class LocalClient(Client):
         entry = self._home.registry.find_type(type(request))
         self._check(entry, request)
         entry.spec.expect(*kinds)
-        # Only `call` looks there, which is why only what can be called is put there.
-        if "query" in kinds and entry.spec.access.resource_type is None:
+        # Only `call` looks there, which is why only what can be called, as it is, is put there.
+        is_typed = entry.request_type is not None
+        if is_typed and "query" in kinds and entry.spec.access.resource_type is None:
             self._admitted[type(request)] = entry
         return entry
 
