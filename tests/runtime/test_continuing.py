@@ -214,6 +214,15 @@ async def test_its_deadline_holds_without_its_caller_too(bank, autojump_clock, r
     assert [operation for operation, _ in told(lines)] == [request_type.__operation__.name]
 
 
+@pytest.mark.parametrize("request_type", [Pay, Move])
+async def test_so_does_that_of_a_caller_in_this_process(bank, autojump_clock, request_type):
+    async with running(bank) as dispatcher:
+        await leave(bank, dispatcher.client(ALICE).call, request_type(), timeout=5)
+        assert bank.cancelled == 0
+        await trio.sleep(6)
+    assert (bank.done, bank.cancelled) == (0, 1)
+
+
 async def test_how_many_go_on_at_once_is_bounded(bank, dispatcher):
     async with linked(dispatcher) as link:
         for _ in range(bank.mailbox_size):

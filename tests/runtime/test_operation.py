@@ -19,6 +19,7 @@ from alknet import (
     Subscription,
     Upload,
     handler,
+    open_node,
     operation,
 )
 from alknet.call.context import Context
@@ -33,6 +34,9 @@ from alknet.errors import (
 )
 from alknet.protocol.directory import ListOperations, Schema
 from alknet.protocol.stats import Stats
+from alknet.runtime.actor import Actor
+from alknet.services.auth.keyset import AuthSettings
+from alknet.settings import Settings
 from alknet.testing import connected
 from alknet.testing import node as run
 
@@ -152,11 +156,12 @@ async def test_it_streams(client):
 
 
 async def test_what_asks_for_it_by_type_is_answered_in_that_type(client):
-    adopted = await client.call(Adopt("Ann"))
+    for _ in range(3):
+        adopted = await client.call(Adopt("Ann"))
     async with client.stream(Names(2)) as items:
         named = [item async for item in items]
 
-    assert isinstance(adopted, Adopted)
+    assert isinstance(adopted, Adopted), "the first time and the next"
     assert named == [Pet("pet 0"), Pet("pet 1")]
     assert (await client.upload(Count(), [Age(3), Age(4)])).total == 7
     async with client.duplex(Trade()) as trading:
@@ -477,6 +482,58 @@ async def test_a_typed_answer_is_held_to_its_type_in_tests():
     assert (lie.misfits, lie.errors) == (1, {"INTERNAL": 1})
 
 
+async def test_elsewhere_some_typed_answers_are_looked_at_and_most_cost_nothing():
+    """The first, and one every ten seconds in a node: a call between those is run as it stands."""
+    async with running(Typed()) as home, linked(home, identity=ROOT) as link:
+        entry = home.registry.find("typed/lie")
+        with structlog.testing.capture_logs() as lines:
+            assert await home.client(ROOT).call(Lie()) == [1, "two"]
+            for _ in range(20):
+                await home.client(ROOT).call(Lie())
+            assert entry.measure.misfits == 1
+            service = entry.endpoint.service
+            assert entry.endpoint.method == service.lie, "nothing stands around the handler"
+            actor = Actor(service)
+            [again] = actor.entries()
+            for _ in range(2):
+                again.endpoint.method(Lie())
+            actor.sample()
+            for _ in range(2):
+                again.endpoint.method(Lie())
+            assert again.measure.misfits == 2
+            with pytest.raises(RemoteProtocolError, match="is not what its request type promises"):
+                await link.client.call(Lie())
+    assert {line["why"] for line in lines} == {"`[1]`: expected `int`, got `str`"}
+
+
+async def test_a_node_looks_again_every_now_and_then(autojump_clock):
+    settings = Settings(services={"auth": AuthSettings()})
+    async with open_node(settings, services=[Typed()]) as node:
+        counted = []
+        for _ in range(3):
+            for _ in range(5):
+                await node.client.call(Lie())
+            counted.append(node.dispatcher.registry.find("typed/lie").measure.misfits)
+            await trio.sleep(10.5)
+    assert counted == [1, 2, 3]
+
+
+async def test_a_confidential_answer_is_written_nowhere_without_need():
+    @operation("typed/secret", confidential=True)
+    class Secret(Request[int], frozen=True):
+        """Answer with a secret."""
+
+    class Keeper(Service, namespace="typed"):
+        @handler(concurrent=True)
+        def secret(self, _: Secret) -> int:
+            return "hunter2"
+
+    async with running(Keeper()) as home:
+        with structlog.testing.capture_logs() as lines:
+            assert await home.client(ROOT).call(Secret()) == "hunter2"
+        assert (lines, home.registry.find("typed/secret").measure.misfits) == ([], 0)
+
+
 async def test_what_a_caller_gets_is_its_own():
     kept = {"tags": ["a"]}
     async with running(Operations("a", [Operation(spec("a/b"), lambda input: kept)])) as home:
@@ -521,18 +578,25 @@ async def test_what_is_composed_without_being_declared_is_refused():
 
 
 async def test_what_a_handler_composes_is_found_at_a_peer_when_it_is_not_here():
-    """Of several, the one with the fewest calls in flight; and the peer makes its own check."""
-    both = Operations("pets", PETS), Operations("pets", PETS)
+    """Of several, each in its turn, and the peer makes its own check."""
+    asked = []
+
+    def pets(where):
+        async def adopt(input, context):
+            asked.append(where)
+            return {"name": input["name"], "by": context.identity.id}
+
+        return Operations("pets", [Operation(ADOPT, adopt)])
+
     async with (
         running(Shop()) as home,
-        working(home, both[0], name="worker-1", grant=("pets:*",)) as one,
-        working(home, both[1], name="worker-2", grant=("pets:*",)),
+        working(home, pets("one"), name="worker-1", grant=("pets:*",)),
+        working(home, pets("two"), name="worker-2", grant=("pets:*",)),
     ):
         ann = home.client(Identity("ann", frozenset({"pets:adopt"})))
-        assert await ann.call(Sell()) == Adopted("Ann", "ann")
-        one.far.pending._pending["held"] = None
-        assert home.peers.offering("pets/adopt") == "worker-2"
-        one.far.pending._pending.clear()
+        for _ in range(4):
+            assert await ann.call(Sell()) == Adopted("Ann", "ann")
+        assert sorted(asked) == ["one", "one", "two", "two"]
         with pytest.raises(Forbidden, match="pets:adopt"):
             await home.client(Identity("bob")).call(Sell())
         with pytest.raises(NotFound):

@@ -34,7 +34,7 @@ class Endpoint(Protocol):
 
     @property
     def wants_context(self) -> bool:
-        """Whether its handler is given the context of each call."""
+        """Whether the context of each call is looked at: what it says must be right."""
         ...
 
     @property

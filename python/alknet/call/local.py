@@ -9,7 +9,7 @@ import trio
 
 from alknet.call import trace
 from alknet.call.access import refusal
-from alknet.call.client import HERE, Client, Timeout
+from alknet.call.client import ANY, HERE, Client, Timeout
 from alknet.call.context import Context
 from alknet.call.home import Home
 from alknet.call.invocation import Entry
@@ -294,8 +294,9 @@ class LocalClient(Client):
         entry = self._home.registry.find_type(type(request))
         self._check(entry, request)
         entry.spec.expect(*kinds)
-        # Only `call` looks there, which is why only what can be called is put there.
-        if "query" in kinds and entry.spec.access.resource_type is None:
+        # Only `call` looks there, which is why only what can be called, as it is, is put there.
+        is_typed = entry.request_type is not None
+        if is_typed and "query" in kinds and entry.spec.access.resource_type is None:
             self._admitted[type(request)] = entry
         return entry
 
@@ -349,10 +350,10 @@ class LocalClient(Client):
         A handler says what it needs, not where that runs; of several peers that answer the
         operation, the one with the fewest calls in flight is asked.
         """
-        if self._parent is None or self._home.registry.get(name) is not None:
+        home = self._home
+        if self._parent is None or home.registry.get(name) is not None:
             return None
-        peer = self._home.peers.offering(name)
-        return None if peer is None else self._peer(peer, name)
+        return self._peer(ANY, name) if home.peers.answer(name) else None
 
     def _peer(self, node: str, name: str) -> Client:
         """Return a client for the operation *name* of a peer; the peer makes its own check."""

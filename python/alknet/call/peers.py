@@ -154,13 +154,9 @@ class Peers:
             raise unknown(f"{session.peer}/{name}")
         return kind
 
-    def offering(self, name: str) -> str | None:
-        """Return the peer that answers the operation called *name* with the fewest calls in flight.
-
-        None if nobody who is connected answers it.
-        """
-        able = self._able(name)
-        return min(able, key=self._turn).peer if able else None
+    def answer(self, name: str) -> bool:
+        """Tell whether any peer that is connected answers the operation called *name*."""
+        return bool(self._able(name))
 
     def is_confidential(self, session: Session, name: str) -> bool:
         """Tell whether the peer of *session* calls its operation *name* confidential."""

@@ -35,6 +35,8 @@ class ContinuingEndpoint(HandlerEndpoint):
         super().__init__(service, handler, method, work)
         # A caller's task is cancelled with its caller.
         self.is_inline = self.is_inline and not self.is_async
+        # For the deadline of a caller in this process, whose scope it outlives.
+        self.wants_context = True
         self._running = 0
 
     def submit(self, invocation: Invocation) -> None:
@@ -58,7 +60,6 @@ class ContinuingEndpoint(HandlerEndpoint):
 
     async def _to_its_end(self, invocation: Invocation, answer: Coroutine[Any, Any, Any]) -> Any:
         code = "OK"
-        # A call from this process is bounded by its caller's scope, which it outlives.
         scope = trio.CancelScope(deadline=invocation.context.deadline)
         self._running += 1
         try:

@@ -58,7 +58,7 @@ class HandlerEndpoint:
         given = [invocation.request]
         if self.handler.takes_items:
             given.append(invocation.items)
-        if self.wants_context:
+        if self.handler.wants_context:
             given.append(invocation.context)
         return self.method(*given) if span is None else self._traced(span, given)
 

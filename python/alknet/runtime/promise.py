@@ -44,6 +44,18 @@ class Promise:
             return answer
         return lambda *given: self._looked_at(method(*given))
 
+    def held_once(
+        self, manner: Manner, method: Callable[..., Any], restore: Callable[[], None]
+    ) -> Callable[..., Any]:
+        """Return *method* with its next answer looked at; *restore* is called when it is asked."""
+        held = self.held(manner, method)
+
+        def once(*given: Any) -> Any:
+            restore()
+            return held(*given)
+
+        return once
+
     def _looked_at(self, answer: Any) -> Any:
         entry = self._entry
         if self._made_by_hand:
@@ -53,6 +65,8 @@ class Promise:
             return answer
         entry.measure.misfits += 1
         why = misfit.message.partition(": ")[2]
+        if entry.spec.confidential:
+            why = "not shown: the call was confidential"
         log.warning("answer does not fit", operation=entry.spec.name, why=why)
         if self._is_strict:
             raise Internal(f"{entry.spec.name} has answered what it does not promise: {why}")

@@ -26,6 +26,7 @@ log = structlog.get_logger("alknet.supervisor")
 
 INTENSITY = 5
 PERIOD = 30.0
+_SAMPLE_SECONDS = 10.0
 
 
 class _Child:
@@ -53,8 +54,8 @@ _End = tuple[_Child, trio.Event, Exception | None]
 class Supervisor:
     """Runs *actors* for as long as `run` runs.
 
-    A handler that keeps its actor from others for *slow* seconds is reported in the log; 0 means
-    that none is.
+    A handler that keeps its actor from others for *slow* seconds is reported in the log, and every
+    now and then an answer that is not what its operation promises; 0 means that nothing is watched.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Supervisor:
         self._period = period
         self._recent: deque[tuple[float, _Child]] = deque()
         self._report, self._reports = trio.open_memory_channel[_End](math.inf)
+        self._is_watched = slow > 0 and bool(self._children)
         self._watchdog = Watchdog((actor.work for actor in self.actors), slow)
         self._is_stopping = False
         self._drained_by = math.inf
@@ -106,6 +108,8 @@ class Supervisor:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watchdog.run)
+            if self._is_watched:
+                nursery.start_soon(self._sample)
             for child in self._children:
                 child.begin()
                 await nursery.start(self._keep, child)
@@ -114,6 +118,13 @@ class Supervisor:
                 # What has another life by now, or is about to, is old news.
                 if life is child.ended and child.restart is None and self._returns(child, error):
                     self._restart_later(nursery, child, error)
+
+    async def _sample(self) -> None:
+        """Have answers looked at every now and then, until cancelled."""
+        while True:
+            await trio.sleep(_SAMPLE_SECONDS)
+            for actor in self.actors:
+                actor.sample()
 
     async def stop(self, drain: float) -> None:
         """Stop every actor, dependents first; each may finish what it has begun.
