@@ -45,9 +45,10 @@ def find_credential(connection: apsw.Connection, fingerprint: str, now: float) -
 def note_use(
     connection: apsw.Connection, prefixes: Iterable[str], fingerprints: Iterable[str], now: float
 ) -> None:
-    """Note that these API keys and credentials were used at *now*: for whoever asks which ones nobody needs any more.
+    """Note that these API keys and credentials were used at *now*.
 
-    It is neither told of nor audited; gather many, since each call is a transaction's work.
+    For whoever asks which ones nobody needs any more. It is neither told of nor audited; gather
+    many, since each call is a transaction's work.
     """
     connection.executemany(
         "update api_keys set last_used_at = ? where prefix = ?", [(now, each) for each in prefixes]
