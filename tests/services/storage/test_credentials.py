@@ -22,7 +22,8 @@ from alknet.protocol.storage import (
     UpdateAccount,
     WatchIdentities,
 )
-from alknet.store.credentials import find_api_key, find_credential, note_use
+from alknet.store.api_keys import find_api_key
+from alknet.store.credentials import find_credential, note_use
 from alknet.store.database import open_database
 
 from .test_news import take

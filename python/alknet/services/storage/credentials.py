@@ -17,7 +17,7 @@ from alknet.protocol.storage import (
 )
 from alknet.runtime.service import handler
 from alknet.services.storage.base import Storage
-from alknet.store import credentials
+from alknet.store import api_keys, credentials
 
 
 class CredentialHandlers(Storage):
@@ -27,7 +27,7 @@ class CredentialHandlers(Storage):
     async def issue_api_key(self, request: IssueApiKey, context: Context) -> IssuedKey:
         return await self._change(
             context,
-            lambda change: credentials.issue(
+            lambda change: api_keys.issue(
                 change, request.owner, request.name, request.scopes, request.lifetime
             ),
         )
@@ -36,21 +36,17 @@ class CredentialHandlers(Storage):
     async def rotate_api_key(self, request: RotateApiKey, context: Context) -> IssuedKey:
         return await self._change(
             context,
-            lambda change: credentials.rotate(
-                change, request.prefix, request.grace, request.lifetime
-            ),
+            lambda change: api_keys.rotate(change, request.prefix, request.grace, request.lifetime),
         )
 
     @handler(concurrent=True)
     async def revoke_api_key(self, request: RevokeApiKey, context: Context) -> ApiKey:
-        return await self._change(
-            context, lambda change: credentials.revoke(change, request.prefix)
-        )
+        return await self._change(context, lambda change: api_keys.revoke(change, request.prefix))
 
     @handler(concurrent=True)
     def list_api_keys(self, request: ListApiKeys) -> ApiKeyPage:
         return self._database.look(
-            lambda connection: credentials.key_page(
+            lambda connection: api_keys.page(
                 connection, request.owner, request.after, request.limit
             )
         )
@@ -73,7 +69,7 @@ class CredentialHandlers(Storage):
     async def revoke_credential(self, request: RevokeCredential, context: Context) -> Credential:
         return await self._change(
             context,
-            lambda change: credentials.revoke_credential(change, request.fingerprint),
+            lambda change: credentials.revoke(change, request.fingerprint),
         )
 
     @handler(concurrent=True)
