@@ -12,7 +12,7 @@ The file is `{"name": {"ours_us": f, "peer": s, "peer_us": f, "ratio": f, "goal"
 microseconds for one operation and the ratio is the peer's time by ours, so more is better. A row
 whose peer is not installed says so and is not in the file (`pip install alknet[bench]`). For quiet
 figures pin the run to one core: `taskset -c 1 python -m benches`; rows that start processes pin
-their own.
+their own, and go before whatever else the machine does if the system lets them.
 
 Rows live in `benches/<subject>.py`: every module of this folder is imported. How to write one, and
 how they are timed, is in `benches/harness.py`.

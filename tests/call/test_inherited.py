@@ -148,5 +148,6 @@ async def test_the_deadline_around_a_call_is_in_its_context(client, by_upload, a
     with trio.fail_after(4):
         if by_upload:
             assert await client.upload(LeftOfUpload(), []) == about(4)
+            assert await client.upload(LeftOfUpload(), [], timeout=3) == about(3)
         else:
             assert await client.call(Left()) == about(4)

@@ -46,7 +46,7 @@ class Stepper:
         """End the program; raise what it fails with."""
         if self._thread.is_alive() and self._token is not None:
             trio.from_thread.run_sync(self._over.set, trio_token=self._token)
-        self._thread.join(timeout=3)
+        self._thread.join(timeout=20)
         assert not self._thread.is_alive(), "the program does not end"
         if self._failure is not None:
             raise self._failure

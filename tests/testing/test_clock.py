@@ -3,7 +3,11 @@
 import pytest
 import trio
 
-from alknet.testing import advance
+from alknet.errors import DeadlineExceeded
+from alknet.testing import advance, autojump_clock, connected, node
+
+from .. import orphans
+from ..echo import Echo, Hold
 
 
 async def test_all_that_falls_due_on_the_way_happens_at_its_own_time(nursery, mock_clock):
@@ -39,3 +43,15 @@ async def test_what_is_due_at_the_end_has_happened(nursery, mock_clock):
 async def test_the_real_clock_cannot_be_pushed():
     with pytest.raises(RuntimeError, match="mock_clock"):
         await advance(1)
+
+
+def test_hours_take_no_time_on_a_clock_that_jumps_and_none_are_lost_on_a_link():
+    async def wait():
+        began = trio.current_time()
+        async with node([Echo()]) as here, connected(here, timeout=7200) as client:
+            for each in (here.client, client):
+                with pytest.raises(DeadlineExceeded, match="gave no answer within 3600 s"):
+                    await each.call(Hold(), timeout=3600)
+        return trio.current_time() - began
+
+    assert orphans.run(wait, clock=autojump_clock()) == pytest.approx(7200, abs=10)

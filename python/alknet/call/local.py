@@ -12,7 +12,7 @@ from alknet.call.access import refusal
 from alknet.call.client import ANY, HERE, Client, Timeout
 from alknet.call.context import Context
 from alknet.call.home import Home
-from alknet.call.invocation import Entry
+from alknet.call.invocation import ContextSource, Entry
 from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.measure import TIMED_EVERY, code_of
 from alknet.call.near import LocalInvocation, LocalStreamInvocation, Told, TracedInvocation
@@ -119,15 +119,15 @@ class LocalClient(Client):
         entry = self._admit(request, "upload")
         asked, read = translated(entry, request)
         span = self._span(entry)
-        invocation = self._invocation(entry, asked, span)
-        invocation.items = Items()
         entry.measure.local += 1
         with (
             Watch(entry.measure, span),
             Timeout(entry.spec.name, math.inf if timeout is None else timeout),
         ):
+            invocation = self._invocation(entry, asked, span)
+            items_here = invocation.items = Items()
             entry.endpoint.submit(invocation)
-            reply: Reply = await pour(items, sink_of(entry, invocation.items), invocation.wait)
+            reply: Reply = await pour(items, sink_of(entry, items_here), invocation.wait)
         return reply if read is None else read(reply)
 
     def duplex(
@@ -223,7 +223,7 @@ class LocalClient(Client):
                 return await invocation.wait()
             try:
                 await trio.lowlevel.checkpoint()
-                source = self._told(entry, span)
+                source = self._source(entry, span)
                 answer = endpoint.answer(entry, request, source)
                 reply = await (answer if span is None else trace.awaited(span, answer))
             except BaseException as error:
@@ -240,10 +240,16 @@ class LocalClient(Client):
         return trace.made(entry.spec.name, "local", None if parent is None else parent.traceparent)
 
     def _invocation(self, entry: Entry, request: Any, span: Span | None) -> LocalInvocation:
-        source = self._told(entry, span)
+        source = self._source(entry, span)
         if span is None:
             return LocalInvocation(entry, request, source)
         return TracedInvocation(entry, request, source, span)
+
+    def _source(self, entry: Entry, span: Span | None) -> ContextSource:
+        """Return what makes the context of a call; itself, if nobody need know it beforehand."""
+        return (
+            self if span is None and not entry.endpoint.wants_context else self._told(entry, span)
+        )
 
     def _told(self, entry: Entry, span: Span | None = None) -> Told:
         """Return the context of a call that its caller, who runs now, waits for.

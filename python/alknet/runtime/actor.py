@@ -132,7 +132,7 @@ class Actor:
                 work.taken = await work.mailbox.take()
                 work.busy += len(work.taken)
             invocation = work.taken.popleft()
-            if invocation.is_over or is_late(invocation):
+            if invocation.is_over or (invocation.deadline != math.inf and is_late(invocation)):
                 work.settled()
                 continue
             work.current = invocation

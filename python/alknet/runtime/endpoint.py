@@ -11,9 +11,10 @@ from typing import Any
 import trio
 
 from alknet.call import trace
+from alknet.call.context import Context
 from alknet.call.invocation import ContextSource, Entry, Invocation
 from alknet.call.trace import Span
-from alknet.errors import ServiceFailed
+from alknet.errors import CallError, ServiceFailed
 from alknet.runtime.deadline import is_late, late
 from alknet.runtime.manner import Manner
 from alknet.runtime.outcome import outcome
@@ -28,6 +29,7 @@ class HandlerEndpoint:
         "declared",
         "handler",
         "is_async",
+        "is_exclusive",
         "is_inline",
         "method",
         "service",
@@ -45,6 +47,7 @@ class HandlerEndpoint:
         self.method = method
         self.declared = handler.declared
         self.is_async = handler.is_async
+        self.is_exclusive = not (handler.concurrent or handler.is_stream)
         # An upload's items come while its handler runs, so that it cannot run in the caller's task.
         self.is_inline = handler.concurrent and not (handler.is_stream or handler.takes_items)
         self.wants_context = handler.wants_context
@@ -72,12 +75,12 @@ class HandlerEndpoint:
 
     def submit(self, invocation: Invocation) -> None:
         """Have the call answered: by the actor's task, by a task of its own, or at once."""
-        work, handler = self.work, self.handler
+        work = self.work
         if not work.is_serving or work.nursery is None:
             invocation.fail(work.gone())
-        elif not handler.concurrent and not handler.is_stream:
+        elif self.is_exclusive:
             work.mailbox.put(invocation)
-        elif handler.is_async or handler.is_stream:
+        elif self.is_async or self.handler.is_stream:
             work.busy += 1
             work.nursery.start_soon(self._beside, invocation, name=invocation.entry.spec.name)
         else:
@@ -104,7 +107,7 @@ class HandlerEndpoint:
         except Exception as error:
             if isinstance(error, ServiceFailed):
                 work.crash(error)
-            told = outcome(error, entry.spec, lambda: (context or source.context(entry)).facts())
+            told = _told(error, entry, context or source.context(entry))
             if told is error:
                 raise
             raise told from error
@@ -156,3 +159,8 @@ class HandlerEndpoint:
             invocation.fail(outcome(error, invocation.entry.spec, invocation.facts))
             if isinstance(error, ServiceFailed):
                 raise
+
+
+def _told(error: Exception, entry: Entry, context: Context) -> CallError:
+    # Not where it is used: what a closure takes is slower there for every call.
+    return outcome(error, entry.spec, context.facts)

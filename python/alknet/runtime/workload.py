@@ -64,7 +64,10 @@ class Workload:
         """Note that the current call's handler runs no more: a late cancel must reach no other."""
         invocation.scope = None
         self.current = None
-        self.settled()
+        # `settled`, written out: this is run for every call that waits its turn.
+        self.busy -= 1
+        if self.is_draining:
+            self._idle.unpark_all()
 
     def settled(self) -> None:
         """Note that a call is busy no more, and let `drain` look again."""

@@ -12,10 +12,11 @@
 Nothing here is a mock. The node is a node; the client's link runs within the process, and the
 handshake, the access check, the encoding and the flow control on it are the real ones. `FaultyRoad`
 makes links go wrong on purpose, the same way each time; `no_orphans` fails if a task outlives the
-block it stands around; `advance` lets a mock clock's time pass in order.
+block it stands around; `autojump_clock` waits for nothing, and `advance` lets a mock clock's time
+pass in order.
 """
 
-from alknet.testing.clock import advance
+from alknet.testing.clock import advance, autojump_clock
 from alknet.testing.delay import DelayedLink
 from alknet.testing.faults import Fault, Faults, FaultyLink
 from alknet.testing.nodes import connected, introduce, node, road_to
@@ -33,6 +34,7 @@ __all__ = [
     "FaultyRoad",
     "MemoryLink",
     "advance",
+    "autojump_clock",
     "connected",
     "introduce",
     "key",

@@ -4,6 +4,16 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 
+def autojump_clock() -> MockClock:
+    """Return a clock for `trio.run` that jumps to the next deadline whenever all tasks wait.
+
+    A timeout of an hour takes no time on it, and neither do backoff, heartbeats and a drain. A
+    deadline that goes over a link is told by this clock too. pytest-trio has it as a fixture of
+    the same name.
+    """
+    return MockClock(autojump_threshold=0)
+
+
 async def advance(seconds: float) -> None:
     """Let *seconds* of the mock clock pass, with all that falls due on the way, in its order.
 
