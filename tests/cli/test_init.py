@@ -69,7 +69,7 @@ async def test_what_it_makes_can_be_served(tmp_path):
 
 PROFILES = {
     "minimal": ("head", {"secrets", "auth"}),
-    "head": ("head", {"secrets", "storage", "auth", "config"}),
+    "head": ("head", {"secrets", "storage", "task", "worker", "auth", "config"}),
     "worker": ("worker-1", {"auth", "config"}),
     "auth-node": ("auth-node", {"storage", "auth", "config"}),
     "secret-node": ("secret-node", {"secrets", "auth", "config"}),
