@@ -191,7 +191,9 @@ async def test_the_directory_says_the_same_near_and_far():
 
         async def asked(path, **input):
             path = f"/head/services/{path}"
-            return await near.invoke(path, input), await far.invoke(path, input)
+            answers = [await client.invoke(path, input) for client in (near, far)]
+            # Near, an array may be a tuple.
+            return json.loads(json.dumps(answers))
 
         here, there = await asked("list")
         internal = {

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from alknet import Settings
+from alknet import NodeSettings, Settings
 from alknet._core import __version__
 from alknet.errors import Forbidden, NotFound
 from alknet.protocol.directory import ListPeers
@@ -134,3 +134,10 @@ async def test_a_peer_called_worker_is_called_by_its_name(head):
         assert head.dispatcher.split("/worker/echo/say") == ("worker", "echo/say")
         assert head.dispatcher.split("/worker/heartbeat") == (None, "worker/heartbeat")
         assert await peer.invoke("/worker/echo/say", {"text": "hi"}) == "hi"
+
+
+async def test_a_node_that_is_called_worker_has_heartbeats_too():
+    settings = Settings(node=NodeSettings(name="worker"), services={"worker": WorkerSettings()})
+    async with node(settings=settings) as head:
+        for path in ("/worker/heartbeat", "/worker/worker/heartbeat", "/head/worker/heartbeat"):
+            assert head.dispatcher.split(path) == (None, "worker/heartbeat")

@@ -91,7 +91,7 @@ class Home(ABC):
                 f"{path!r} names no operation: write /node/service/operation, "
                 f"as in /head/secrets/derive"
             )
-        if self.is_here(node):
+        if node == HERE or (self.is_here(node) and "/" in name):
             if name.count("/") < _NODE_TOO or self.registry.get(name) is not None:
                 return None, name
             node, _, name = name.partition("/")
