@@ -9,7 +9,7 @@ from alknet.wire.limits import Limits
 
 from ..echo import Echo
 from ..linked import facing, running
-from ..people import ALICE
+from ..people import ALICE, ROOT
 
 
 async def seconds_for(peer, requests):
@@ -39,6 +39,26 @@ async def test_a_peer_that_asks_for_others_too_is_not_held_up(autojump_clock):
     head = Identity("head", ALICE.scopes | {"identity:forward"})
     async with running(Echo()) as dispatcher, facing(dispatcher, identity=head) as (_, peer):
         assert await seconds_for(peer, 1000) == 0
+
+
+async def test_who_may_do_everything_is_held_up_like_anybody(autojump_clock):
+    async with running(Echo()) as dispatcher, facing(dispatcher, identity=ROOT) as (_, peer):
+        assert await seconds_for(peer, 1000) > 0.3
+
+
+async def test_an_id_that_is_in_use_counts_too(autojump_clock):
+    async with running(Echo()) as dispatcher, facing(dispatcher) as (_, peer):
+        began = trio.current_time()
+        for _ in range(1000):
+            peer.encoder.requested("1", "/echo/hold", b"{}")
+        await peer.send()
+        for _ in range(999):
+            assert (await peer.hear()).code == "INVALID_INPUT"
+
+        peer.encoder.ping("and then")
+        await peer.send()
+        await peer.hear()
+        assert trio.current_time() - began > 0.3
 
 
 async def test_calls_beyond_the_limit_count_too(autojump_clock):

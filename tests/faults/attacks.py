@@ -60,15 +60,16 @@ class Attacker:
     async def let_in(self, attack, *, reads=True):
         """Be let in and run `attack(stream)`, again whenever the node has hung up."""
         while True:
-            with suppress(*GONE):
+            try:
                 async with plain_client(self.url, self.private, is_rude=True) as client:
-                    stream = client.socket._stream
                     self.strike()
                     async with trio.open_nursery() as nursery:
                         if reads:
                             nursery.start_soon(self.read, client)
-                        await attack(stream)
+                        await attack(client.socket._stream)
                         nursery.cancel_scope.cancel()
+            except* GONE:
+                pass
             await trio.sleep(0.01)
 
     @staticmethod
@@ -201,12 +202,14 @@ class Attacker:
 
         async def link():
             while True:
-                with suppress(*GONE):
+                try:
                     async with plain_client(self.url, self.private, is_rude=True) as client:
                         self.strike()
                         # Nothing is read any more, so that nothing is answered either.
                         client.socket._reader_running = False
                         await trio.sleep(2)
+                except* GONE:
+                    pass
 
         async with trio.open_nursery() as nursery:
             for _ in range(30):

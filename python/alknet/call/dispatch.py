@@ -74,6 +74,7 @@ class Dispatcher(Home):
         """Answer *event*, or have it answered; every road ends in exactly one outcome."""
         request_id = event.id
         if not request_id or request_id in session.inbound:
+            session.refusals.note()
             session.fail(
                 request_id or "?",
                 "INVALID_INPUT",

@@ -45,7 +45,10 @@ log = structlog.get_logger("alknet.session")
 _CLOSING_SECONDS = 2.0
 # What one link has said is answered in turns of so many events, so that one that says much, or says
 # it on purpose, does not keep the others waiting.
-_TURN_EVENTS = 64
+_TURN_EVENTS = 32
+# Whole turns are counted in bytes, of which an event counts for so many beside its own.
+_TURN_COST = 32 * 1024
+_EVENT_COST = _TURN_COST // _TURN_EVENTS
 
 
 class Answerer(Protocol):
@@ -174,7 +177,7 @@ class Session(Replies):
 
     async def _read(self) -> None:
         link, feed, heartbeat = self.link, self._decoder.feed, self._heartbeat
-        takers, outbox = self._takes, self.outbox
+        takers, outbox, spent = self._takes, self.outbox, 0
         try:
             while True:
                 data = await link.receive()
@@ -182,11 +185,16 @@ class Session(Replies):
                 if not data:
                     return
                 events = feed(data)
+                spent += len(events) * _EVENT_COST + len(data)
+                if spent >= _TURN_COST:
+                    # Not every link lets others go on before it returns what it has.
+                    spent = 0
+                    await trio.lowlevel.checkpoint()
+                if self.refusals:
+                    await self._hold_up()
                 for start in range(0, len(events), _TURN_EVENTS):
                     if start:
                         await trio.lowlevel.checkpoint()
-                    if self.refusals:
-                        await self._hold_up()
                     for event in events[start : start + _TURN_EVENTS]:
                         taker = takers.get(type(event))
                         if taker is not None:
@@ -206,8 +214,11 @@ class Session(Replies):
             self._close(error)
 
     async def _hold_up(self) -> None:
-        """Let the peer wait for what it was refused; not one that asks for others too."""
-        if self.identity is None or not self.identity.has("identity:forward"):
+        """Let the peer wait for what it was refused; not one that asks for others too.
+
+        Nor is everybody meant who may do everything, but who was let in as a head.
+        """
+        if self.identity is None or "identity:forward" not in self.identity.scopes:
             await self.refusals.pause()
 
     async def _say_goodbye(self, error: RemoteProtocolError) -> None:

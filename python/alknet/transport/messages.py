@@ -7,7 +7,7 @@ farewells, as a session that always reads does.
 
 from collections import deque
 from itertools import count
-from typing import Final
+from typing import Final, cast
 
 import trio
 from websockets.exceptions import InvalidState
@@ -22,6 +22,9 @@ _NORMAL_CLOSURES: Final = (1000, 1001)
 _CLOSING_SECONDS: Final = 2.0
 # A run of frames is cut into messages of this size, far below any limit on a message.
 _RUN_BYTES: Final = 1024 * 1024
+# So much is parsed at a time, and what it holds is taken before the rest: what is read at once may
+# hold thousands of small messages, for which others would have to wait.
+_PARSED_BYTES: Final = 4 * 1024
 
 
 class MessageLink(Link):
@@ -39,6 +42,7 @@ class MessageLink(Link):
         self.credential = below.credential
         self._below = below
         self._protocol = protocol
+        self._unparsed = memoryview(b"")
         self._frames: deque[Frame | Request | Response] = deque()
         self._parts: list[bytes] = []
         self._is_text = False
@@ -137,9 +141,10 @@ class MessageLink(Link):
             self._is_receiving = False
 
     async def _read(self) -> None:
-        data = await self._below.receive()
+        data = self._unparsed or memoryview(await self._below.receive())
         if data:
-            self._protocol.receive_data(data)
+            self._unparsed = data[_PARSED_BYTES:]
+            self._protocol.receive_data(cast("bytes", data[:_PARSED_BYTES]))
         else:
             self._protocol.receive_eof()
         self._frames.extend(self._protocol.events_received())
