@@ -5,9 +5,11 @@ import json
 
 import msgspec
 import pytest
+import trio
 from trio_websocket import open_websocket_url
 
 from alknet import open_node
+from alknet.protocol.config import RateLimits, ReloadRateLimits
 from alknet.services.auth.keyset import Token
 
 from ..echo import Echo
@@ -57,6 +59,16 @@ async def test_a_token_that_is_nobodys_is_answered_with_401_and_why(node, token)
     assert b"WWW-Authenticate: Bearer\r\n" in answer
     assert b"token" in answer.partition(b"\r\n\r\n")[2]
     assert TOKEN.encode() not in answer
+
+
+async def test_tokens_that_are_nobodys_lock_an_address_out(node):
+    await node.client.call(ReloadRateLimits(RateLimits(max_auth_attempts=2)))
+    wrong = with_field("Authorization", "Bearer wrong")
+    for _ in range(2):
+        assert (await asked(port(node), wrong)).startswith(b"HTTP/1.1 401 ")
+
+    with pytest.raises((trio.BrokenResourceError, AssertionError, OSError)):
+        assert await asked(port(node), WHOLE)
 
 
 async def test_another_kind_of_authorization_is_passed_over(node):

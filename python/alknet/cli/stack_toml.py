@@ -98,7 +98,9 @@ lockout_seconds = 60.0  # the first time; twice as long each further time
 calls_per_second = 0
 calls_per_second_per_ip = 0
 burst_seconds = 1.0  # so many seconds' worth of a rate may come at once
-exempt = []  # addresses and CIDR blocks without limits, such as a proxy's
+# Addresses and CIDR blocks without limits. A program here that tries again and again with the wrong
+# key should lock nobody out; but where strangers come through a proxy here, take these out.
+exempt = ["127.0.0.0/8", "::1"]
 """
 
 
