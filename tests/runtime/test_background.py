@@ -50,3 +50,24 @@ async def test_an_error_in_the_background_cancels_the_block_and_comes_out():
             await trio.sleep_forever()
 
     assert caught.group_contains(OSError, match="there is no disk")
+
+
+async def test_who_is_cancelled_already_is_let_go():
+    with trio.fail_after(5), trio.CancelScope() as scope:
+        scope.cancel()
+        async with open_background():
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_who_is_cancelled_while_it_opens_is_let_go():
+    async def open_it():
+        async with open_background():
+            await trio.sleep_forever()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(open_it)
+            # In the moment between the two tasks that it takes.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ async def open_background() -> AsyncIterator[trio.Nursery]:
     """
     failed: Exception | None = None
     async with trio.open_nursery() as outer:
-        nursery: trio.Nursery = await outer.start(_hold)
+        nursery: trio.Nursery = await outer.start(_hold, outer)
         try:
             yield nursery
         except Exception as error:
@@ -29,8 +29,10 @@ async def open_background() -> AsyncIterator[trio.Nursery]:
         raise failed
 
 
-async def _hold(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-    with trio.CancelScope(shield=True):
+async def _hold(outer: trio.Nursery, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)
+            # Who is cancelled while he starts us keeps us; behind a shield he would wait for good.
+            scope.shield = trio.lowlevel.current_task().parent_nursery is outer
             await trio.sleep_forever()
