@@ -7,6 +7,7 @@
     python -m benches --check               exit 1 if a goal is missed
     python -m benches --list                what there is to run
     python -m benches soak --seconds 3600   a load for so long: latency and memory over time
+    python -m benches transport             every road: requests, bulk, processor time, memory
 
 The file is `{"name": {"ours_us": f, "peer": s, "peer_us": f, "ratio": f, "goal": f}}`; times are
 microseconds for one operation and the ratio is the peer's time by ours, so more is better. A row
@@ -38,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         from benches import soak
 
         return soak.main(arguments[1:])
+    if arguments[:1] == ["transport"]:
+        from benches import transport
+
+        return transport.main(arguments[1:])
     options = _parser().parse_args(arguments)
     for module in pkgutil.iter_modules(benches.__path__):
         if module.name not in ("__main__", "harness"):
