@@ -399,11 +399,14 @@ class Node:
         with trio.move_on_after(_CLOSING_SECONDS):
             for session in list(self._sessions):
                 await session.flushed()
-        sessions = list(self._sessions)
-        for session in sessions:
-            session.cancel("the node is stopping")
-        for session in sessions:
-            await session.closed()
+        # First those who only ask: what they are still owed ends with their own link, and not with
+        # that of the worker they ask.
+        workers = self.dispatcher.peers.workers()
+        for sessions in (self._sessions - workers, self._sessions & workers):
+            for session in sessions:
+                session.cancel("the node is stopping")
+            for session in sessions:
+                await session.closed()
 
 
 @asynccontextmanager

@@ -95,6 +95,10 @@ class Peers:
         """Return every link whose peer answers the operation called *name*."""
         return [session for session, offered in self._offered.items() if name in offered]
 
+    def workers(self) -> set[Session]:
+        """Return every link whose peer has registered operations."""
+        return set(self._offered)
+
     def hear(self, session: Session, heartbeat: Heartbeat, at: float) -> None:
         """Note what the worker of *session* has said of itself at *at*, Unix seconds."""
         if session in self._offered:
