@@ -117,3 +117,24 @@ def test_narrowing_by_oneself_keeps_everything_and_by_nobody_nothing(ann, scope)
 )
 def test_a_rule_is_open_only_if_it_asks_nothing(rule, is_open):
     assert rule.is_open is is_open
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "both"),
+    [
+        (None, None, None),
+        ({"a/b"}, None, {"a/b"}),
+        (None, {"a/b"}, {"a/b"}),
+        ({"a/b", "a/c"}, {"a/c", "a/d"}, {"a/c"}),
+        ({"a/b"}, {"a/c"}, set()),
+    ],
+)
+@pytest.mark.parametrize("tenant", ["", "t"])
+def test_what_either_is_held_to_holds_for_both(own, others, both, tenant):
+    def held(name, only, tenant=""):
+        only = None if only is None else frozenset(only)
+        return Identity(name, frozenset({"*"}), tenant=tenant, only=only)
+
+    narrowed = held("head", own, tenant).narrowed_to(held("ann", others))
+
+    assert narrowed.only == (None if both is None else frozenset(both))

@@ -15,9 +15,9 @@ from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key, ssh_fingerprint
 from alknet.protocol.auth import Denied, Granted, VerifyCertificate
 from alknet.protocol.directory import ListOperations, ListPeers, Ping
-from alknet.services.auth.authorized_keys import AuthorizedKey
+from alknet.services.auth.authorized_keys import AuthorizedKey, blob_fingerprint
 from alknet.services.auth.certificates import Certificate
-from alknet.services.auth.keyset import AuthSettings, KeySet, Peer, blob_fingerprint
+from alknet.services.auth.keyset import AuthSettings, KeySet, Peer
 
 from ..people import ALICE_KEY, STRANGER_KEY, node_settings, peer
 

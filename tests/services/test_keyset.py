@@ -245,6 +245,16 @@ def test_a_key_in_a_file_belongs_to_one_peer_too(tmp_path):
         KeySet(settings, tmp_path)
 
 
+def test_a_key_may_be_pinned_by_its_fingerprint_and_signs_no_tokens_then():
+    keys = KeySet(AuthSettings(peers=(Peer("alice", (ssh_fingerprint(ALICE),)),)))
+
+    assert whose(keys, ALICE) == Identity("alice")
+    assert whose(keys, STRANGER_KEY.public_key) is None
+    assert not keys.key_ids
+    with pytest.raises(InvalidInput, match="'b' lists a key that is also 'a''s"):
+        AuthSettings(peers=(Peer("a", (ssh_fingerprint(ALICE),)), peer("b", ALICE_KEY)))
+
+
 def test_a_key_that_was_revoked_is_good_for_nothing():
     fingerprint = ssh_fingerprint(ALICE)
     keys = KeySet(AuthSettings(peers=(peer("alice", ALICE_KEY),), revoked=(fingerprint,)))

@@ -8,6 +8,7 @@ that take away what a node never gives (a terminal, X11, an agent, the user's rc
 
 import base64
 import binascii
+import hashlib
 import re
 import time
 from calendar import timegm
@@ -24,6 +25,7 @@ from alknet.services.auth.sources import Sources
 ED25519: Final = "ssh-ed25519"
 _ED25519_BLOB: Final = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 _RAW_KEY: Final = re.compile(r"^ed25519:(?P<hex>[0-9a-fA-F]{64})$")
+_FINGERPRINT: Final = re.compile(r"^SHA256:[A-Za-z0-9+/]{43}$")
 _KEY_TYPE: Final = re.compile(r"^(?:ssh-|ecdsa-sha2-|sk-)[a-z0-9@.-]+$")
 # Authorities may have other keys than peers: their signatures are checked by a library.
 _AUTHORITY_TYPES: Final = (
@@ -40,12 +42,13 @@ _TIME: Final = re.compile(r"^(?P<date>\d{8})(?P<clock>\d{4}(?:\d{2})?)?(?P<utc>Z
 class AuthorizedKey(msgspec.Struct, frozen=True):
     """One line: the key as OpenSSH encodes it, and what it is good for.
 
-    With `is_authority` it signs certificates, and `principals` are those of which one must be in
-    them. `command` is the name of the one operation it may call, None for any; `expires` is in Unix
-    seconds.
+    With `pin` only the key's fingerprint is known. With `is_authority` it signs certificates, and
+    `principals` are those of which one must be in them. `command` is the name of the one operation
+    it may call, None for any; `expires` is in Unix seconds.
     """
 
     blob: bytes
+    pin: str | None = None
     is_authority: bool = False
     principals: frozenset[str] = frozenset()
     sources: Sources | None = None
@@ -53,13 +56,18 @@ class AuthorizedKey(msgspec.Struct, frozen=True):
     command: str | None = None
 
     @property
-    def public_key(self) -> bytes:
-        """The 32 raw bytes of an Ed25519 key."""
-        return self.blob.removeprefix(_ED25519_BLOB)
+    def public_key(self) -> bytes | None:
+        """The 32 raw bytes of an Ed25519 key, None if only its fingerprint is known."""
+        return self.blob.removeprefix(_ED25519_BLOB) if self.pin is None else None
+
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:` and the hash of the key, as OpenSSH prints it."""
+        return self.pin or blob_fingerprint(self.blob)
 
     @classmethod
     def parse(cls, line: str) -> "AuthorizedKey":
-        """Return what *line* says; `ed25519:` and 64 hex digits are a key too.
+        """Return what *line* says; a fingerprint, or `ed25519:` and 64 hex digits, are keys too.
 
         Raises:
             BadKey: it holds no key, or an option that cannot be honoured.
@@ -67,6 +75,8 @@ class AuthorizedKey(msgspec.Struct, frozen=True):
         raw = _RAW_KEY.match(line)
         if raw:
             return cls(_ED25519_BLOB + bytes.fromhex(raw["hex"]))
+        if _FINGERPRINT.match(line):
+            return cls(b"", pin=line)
         options, key = _split(line)
         parsed = cls(b"")
         for name, value in options.items():
@@ -109,6 +119,12 @@ def operation_of(text: str) -> str:
             f"/head/secrets/derive"
         )
     return found["name"]
+
+
+def blob_fingerprint(blob: bytes) -> str:
+    """Return the fingerprint of a public key of any kind, as OpenSSH encodes it."""
+    digest = hashlib.sha256(blob).digest()
+    return f"SHA256:{base64.b64encode(digest).rstrip(b'=').decode()}"
 
 
 def _split(line: str) -> tuple[dict[str, str | None], str]:

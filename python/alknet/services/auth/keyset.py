@@ -1,6 +1,5 @@
 """KeySet: the credentials of stack.toml, read once and swapped whole."""
 
-import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,7 +12,7 @@ from alknet.errors import InvalidInput
 from alknet.identity import Identity
 from alknet.keys import ssh_fingerprint
 from alknet.protocol.auth import Credential, Denied, Granted
-from alknet.services.auth.authorized_keys import AuthorizedKey, read_file
+from alknet.services.auth.authorized_keys import AuthorizedKey, blob_fingerprint, read_file
 from alknet.services.auth.certificates import Certificate
 
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
@@ -25,7 +24,8 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `name` is what the peer is called in paths and logs, and stays when its keys change. `keys` are
     lines as in OpenSSH's authorized_keys, options in front (`ssh-ed25519 AAAA... comment`,
-    `cert-authority,principals="ops" ssh-ed25519 AAAA...`), or `ed25519:` and 64 hex digits each.
+    `cert-authority,principals="ops" ssh-ed25519 AAAA...`), or each `ed25519:` and 64 hex digits, or
+    a fingerprint (`SHA256:...`), which is good for links and not for signed tokens.
     `authorized_keys` is a file of such lines, beside this one if its path is relative. `scopes` are
     what it may do: words such as `secrets:derive`, of which one may end in `*`. `resources` are
     what it may do with single things: actions by `type:id`. `tenant` says whose seed the vault uses
@@ -109,7 +109,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for peer in self.peers:
             for key in peer.lines():
                 if not key.is_authority:
-                    _own(owners, key.blob, peer.name, "key")
+                    _own(owners, key.fingerprint.encode(), peer.name, "key")
         for token in self.tokens:
             _own(owners, token.digest, token.name, "token")
 
@@ -133,8 +133,7 @@ class KeySet:
     """
 
     def __init__(self, settings: AuthSettings, folder: Path = Path()) -> None:
-        self._keys: dict[bytes, list[tuple[Identity, AuthorizedKey]]] = {}
-        self._by_fingerprint: dict[str, bytes] = {}
+        self._keys: dict[str, list[tuple[Identity, AuthorizedKey]]] = {}
         self._authorities: dict[str, list[tuple[Identity, AuthorizedKey]]] = {}
         self._tokens: dict[bytes, tuple[Identity, float]] = {}
         self._revoked = frozenset(settings.revoked)
@@ -144,10 +143,9 @@ class KeySet:
         for peer in settings.peers:
             for key in peer.lines(folder) if peer.enabled else ():
                 if key.is_authority:
-                    name = blob_fingerprint(key.blob)
-                    self._authorities.setdefault(name, []).append((peer.identity, key))
+                    self._authorities.setdefault(key.fingerprint, []).append((peer.identity, key))
                 else:
-                    _own(owners, key.blob, peer.name, "key")
+                    _own(owners, key.fingerprint.encode(), peer.name, "key")
                     self._add_key(peer.identity, key)
         for token in settings.tokens:
             if token.enabled:
@@ -169,7 +167,7 @@ class KeySet:
         why = f"the key {fingerprint} is not listed here"
         if fingerprint in self._revoked:
             return Denied(f"the key {fingerprint} was revoked")
-        for identity, line in self._keys.get(public_key, ()):
+        for identity, line in self._keys.get(fingerprint, ()):
             why = _refusal(line, f"the key {fingerprint}", source, now) or ""
             if not why:
                 credential = Credential("key", fingerprint)
@@ -223,7 +221,7 @@ class KeySet:
         if {credential.id, credential.authority} & self._revoked:
             return False
         if credential.authority is None:
-            found = self._keys.get(self._by_fingerprint.get(credential.id, b""), [])
+            found = self._keys.get(credential.id, [])
         else:
             found = self._authorities.get(credential.authority, [])
         return any(
@@ -234,16 +232,11 @@ class KeySet:
         )
 
     def _add_key(self, identity: Identity, key: AuthorizedKey) -> None:
-        self._keys.setdefault(key.public_key, []).append((identity, key))
-        self._by_fingerprint[blob_fingerprint(key.blob)] = key.public_key
-        self.key_ids[hashlib.sha256(key.public_key).digest()] = key.public_key
-        self.key_ids[hashlib.sha256(key.blob).digest()] = key.public_key
-
-
-def blob_fingerprint(blob: bytes) -> str:
-    """Return the fingerprint of a public key of any kind, as OpenSSH encodes it."""
-    digest = hashlib.sha256(blob).digest()
-    return f"SHA256:{base64.b64encode(digest).rstrip(b'=').decode()}"
+        self._keys.setdefault(key.fingerprint, []).append((identity, key))
+        # A token is checked by the key itself: who is known by a fingerprint can sign none.
+        if key.public_key is not None:
+            self.key_ids[hashlib.sha256(key.public_key).digest()] = key.public_key
+            self.key_ids[hashlib.sha256(key.blob).digest()] = key.public_key
 
 
 def _refusal(line: AuthorizedKey, what: str, source: str | None, now: float) -> str | None:
