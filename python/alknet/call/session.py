@@ -45,10 +45,11 @@ log = structlog.get_logger("alknet.session")
 _CLOSING_SECONDS = 2.0
 # What one link has said is answered in turns of so many events, so that one that says much, or says
 # it on purpose, does not keep the others waiting.
-_TURN_EVENTS = 32
-# Whole turns are counted in bytes, of which an event counts for so many beside its own.
-_TURN_COST = 32 * 1024
-_EVENT_COST = _TURN_COST // _TURN_EVENTS
+_TURN_EVENTS = 64
+# And what several messages hold, together, in turns of so many bytes; each message counts for some
+# beside its own, since to take it costs as much whatever is in it.
+_TURN_BYTES = 64 * 1024
+_MESSAGE_BYTES = 2 * 1024
 
 
 class Answerer(Protocol):
@@ -185,13 +186,6 @@ class Session(Replies):
                 if not data:
                     return
                 events = feed(data)
-                spent += len(events) * _EVENT_COST + len(data)
-                if spent >= _TURN_COST:
-                    # Not every link lets others go on before it returns what it has.
-                    spent = 0
-                    await trio.lowlevel.checkpoint()
-                if self.refusals:
-                    await self._hold_up()
                 for start in range(0, len(events), _TURN_EVENTS):
                     if start:
                         await trio.lowlevel.checkpoint()
@@ -201,6 +195,13 @@ class Session(Replies):
                             taker(event)
                         if outbox.lost is not None:
                             return
+                if self.refusals:
+                    await self._hold_up()
+                spent += len(data) + _MESSAGE_BYTES
+                if spent >= _TURN_BYTES:
+                    # Not every link lets others go on before it returns what it has.
+                    spent = 0
+                    await trio.lowlevel.checkpoint()
         except RemoteProtocolError as error:
             log.warning("peer broke the protocol", peer=link.peer_address, error=str(error))
             for event in error.events:

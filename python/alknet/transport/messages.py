@@ -23,8 +23,10 @@ _CLOSING_SECONDS: Final = 2.0
 # A run of frames is cut into messages of this size, far below any limit on a message.
 _RUN_BYTES: Final = 1024 * 1024
 # So much is parsed at a time, and what it holds is taken before the rest: what is read at once may
-# hold thousands of small messages, for which others would have to wait.
+# hold thousands of small messages, for which others would have to wait. Where messages hold many
+# frames there are fewer of them.
 _PARSED_BYTES: Final = 4 * 1024
+_PARSED_BYTES_FRAMED: Final = 32 * 1024
 
 
 class MessageLink(Link):
@@ -143,8 +145,9 @@ class MessageLink(Link):
     async def _read(self) -> None:
         data = self._unparsed or memoryview(await self._below.receive())
         if data:
-            self._unparsed = data[_PARSED_BYTES:]
-            self._protocol.receive_data(cast("bytes", data[:_PARSED_BYTES]))
+            most = _PARSED_BYTES_FRAMED if self.framed else _PARSED_BYTES
+            self._unparsed = data[most:]
+            self._protocol.receive_data(cast("bytes", data[:most]))
         else:
             self._protocol.receive_eof()
         self._frames.extend(self._protocol.events_received())
