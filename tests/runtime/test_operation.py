@@ -534,6 +534,19 @@ async def test_a_confidential_answer_is_written_nowhere_without_need():
         assert (lines, home.registry.find("typed/secret").measure.misfits) == ([], 0)
 
 
+async def test_what_json_has_not_becomes_what_it_has_near_as_far():
+    odd = {"pair": (1, {2}), 3: b"\xff", "deep": [({"a": ()},)]}
+    async with running(Operations("a", [Operation(spec("a/b"), lambda input: odd)])) as home:
+        for format in ("json", "msgpack"):
+            async with linked(home, format=format) as link:
+                for client in (link.client, home.client(None)):
+                    assert await client.invoke("/a/b") == {
+                        "pair": [1, [2]],
+                        "3": "/w==",
+                        "deep": [[{"a": []}]],
+                    }
+
+
 async def test_what_a_caller_gets_is_its_own():
     kept = {"tags": ["a"]}
     async with running(Operations("a", [Operation(spec("a/b"), lambda input: kept)])) as home:

@@ -75,8 +75,16 @@ class PayloadType:
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as the dicts, lists and strings that JSON would hold."""
-    return msgspec.to_builtins(value)
+    """Return *value* as the dicts with text for keys, lists and strings that JSON would hold."""
+    return _with_lists(msgspec.to_builtins(value, str_keys=True))
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_with_lists(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _with_lists(each) for key, each in value.items()}
+    return value
 
 
 def unfit(error: Exception) -> InvalidInput:
