@@ -132,7 +132,7 @@ async def test_a_worker_that_loses_its_way_takes_another_and_callers_see_no_diff
                 break
             closed.add(node.urls[moves])
             lost = worker.session
-            next(s for s in node._sessions if s.peer == "worker-1").cancel("the way is closed")
+            next(s for s in node.sessions if s.peer == "worker-1").cancel("the way is closed")
             await lost.closed()
             with trio.fail_after(10):
                 # It waits for the new link.

@@ -13,13 +13,14 @@ from alknet.call.stream import Stream
 from alknet.connect import connect
 from alknet.errors import AlknetError, CallError
 from alknet.identity import AccessRule, Identity
-from alknet.node import Node, load, open_node
+from alknet.node import Node, open_node
 from alknet.protocol.error import ErrorSpec
 from alknet.protocol.request import Duplex, Request, Subscription, Upload, operation
 from alknet.runtime.operation import Operation
 from alknet.runtime.operations import Operations
 from alknet.runtime.service import Service, handler
 from alknet.settings import NodeSettings, Settings
+from alknet.stack import load
 
 __all__ = [
     "AccessRule",

@@ -170,7 +170,7 @@ async def test_a_plain_client_that_is_gone_without_a_word_is_found_out(node):
             await client.send("link.ping", "the last word")
             began = trio.current_time()
             with trio.fail_after(5):
-                while node._sessions:
+                while node.sessions:
                     await wait_all_tasks_blocked(0.01)
             assert trio.current_time() - began < 3, "half a second, and two to say goodbye in"
 

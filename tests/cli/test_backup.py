@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from alknet import open_node
-from alknet.node import load
 from alknet.protocol.storage import CreateGraph, DefineType, GraphType, ListGraphs, NodeType
+from alknet.stack import load
 
 from .command import alknet
 

@@ -161,8 +161,8 @@ async def test_a_node_with_another_key_than_expected_is_denied(ask, node, keyrin
 
 async def test_a_link_that_is_lost_in_mid_call_is_no_connection(node, alice_key):
     async with running("call", "echo/hold", "--node", node.url, "--identity", alice_key) as command:
-        await _until(lambda: node._sessions and any(each.inbound for each in node._sessions))
-        for session in list(node._sessions):
+        await _until(lambda: node.sessions and any(each.inbound for each in node.sessions))
+        for session in list(node.sessions):
             session.cancel("the test cuts it")
 
         done = await command.end()
@@ -237,7 +237,7 @@ async def test_a_stream_whose_link_is_lost_is_no_connection(node, alice_key):
     arguments = ("watch", "echo/ticks", "--node", node.url, "--identity", alice_key)
     async with running(*arguments) as command:
         assert await command.line() == "0"
-        for session in list(node._sessions):
+        for session in list(node.sessions):
             session.cancel("the test cuts it")
 
         done = await command.end()

@@ -54,7 +54,7 @@ async def test_a_link_that_is_lost_is_opened_again_and_nobody_notices(road):
     async with connected(ALICE_KEY, reconnect=True) as alice:
         for number in range(3):
             assert await alice.call(Say(f"hello {number}")) == f"hello {number}"
-            lost, (session,) = alice.session, node._sessions
+            lost, (session,) = alice.session, node.sessions
             session.cancel("the test cuts it")
             # A call that is in flight then is not sent again; the next one waits for the new link.
             await lost.closed()

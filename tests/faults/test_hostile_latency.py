@@ -98,7 +98,7 @@ async def test_others_are_served_as_before_while_it_goes_on(keyring, name):
                     await trio.sleep(0.2)
                     attacked.append(await p99(alice))
                 with trio.fail_after(10):
-                    while len(node._sessions) > 1:
+                    while len(node.sessions) > 1:
                         await wait_all_tasks_blocked(0.01)
             grown = high_water() - before
 

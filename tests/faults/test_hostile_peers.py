@@ -44,7 +44,7 @@ class Attacked:
     async def left_alone(self):
         """Return when every link but hers is gone."""
         with trio.fail_after(10):
-            while len(self.node._sessions) > 1:
+            while len(self.node.sessions) > 1:
                 await wait_all_tasks_blocked(0.005)
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from alknet.errors import SettingsError
-from alknet.node import _shapes
 from alknet.settings import load, load_node
+from alknet.stack import shapes
 
 FILE = """
 [node]
@@ -24,13 +24,13 @@ def path(tmp_path):
 
 
 def read(path, **environment):
-    return load(path, _shapes(), environment)
+    return load(path, shapes(), environment)
 
 
 def test_without_variables_of_ours_the_file_stands(path):
     others = {"ALKNET_IDENTITY": "x", "PATH": "y", "alknet__node__name": "z"}
 
-    assert load(path, _shapes(), others) == load(path, _shapes(), {})
+    assert load(path, shapes(), others) == load(path, shapes(), {})
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_node_alone_is_read_with_its_variables_too(path):
 )
 def test_a_fault_is_told_with_the_variable(path, variable, text, message):
     with pytest.raises(SettingsError) as caught:
-        load(path, _shapes(), {variable: text})
+        load(path, shapes(), {variable: text})
 
     assert str(caught.value).startswith(f"{variable}: {message}")
     assert "hunter2" not in str(caught.value)

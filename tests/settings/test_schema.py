@@ -8,7 +8,7 @@ import pytest
 from alknet import load
 from alknet.cli.stack_toml import PROFILES, stack_toml
 from alknet.errors import SettingsError
-from alknet.node import settings_schema
+from alknet.stack import settings_schema
 
 SCHEMA = settings_schema()
 VALID = jsonschema_rs.Draft202012Validator(SCHEMA)

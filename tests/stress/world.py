@@ -90,7 +90,7 @@ class World:
 
     def sessions(self):
         """Return every session there is, at either end."""
-        found = set(self.head._sessions)
+        found = set(self.head.sessions)
         found |= {road.client.session for road in self.roads if hasattr(road.client, "session")}
         return found
 

@@ -12,8 +12,8 @@ from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, Phras
 from alknet.cli.recovery import recover
 from alknet.cli.stack_toml import PROFILES, ProfileName
 from alknet.cli.target import CONFIG
-from alknet.node import load
 from alknet.settings import Settings
+from alknet.stack import load
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The node's settings.")]
 

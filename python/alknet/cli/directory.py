@@ -13,9 +13,9 @@ from alknet.cli.output import AsJson, emit, emit_json, emit_table, plain_table, 
 from alknet.cli.pulse import pulse_of
 from alknet.cli.stats import tables
 from alknet.cli.target import Target
-from alknet.node import settings_schema
 from alknet.protocol.directory import ListOperations, ListPeers, Schema
 from alknet.protocol.stats import Stats
+from alknet.stack import settings_schema
 
 
 class What(StrEnum):

@@ -23,8 +23,9 @@ from alknet.cli.phrase import (
 )
 from alknet.cli.target import CONFIG
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
-from alknet.node import Node, load, open_node
+from alknet.node import Node, open_node
 from alknet.settings import Settings
+from alknet.stack import load
 from alknet.transport.notify import Notifier
 
 log = structlog.get_logger("alknet.serve")

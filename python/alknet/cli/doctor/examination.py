@@ -7,8 +7,8 @@ import trio
 from alknet.cli.doctor import files, machine, network
 from alknet.cli.doctor.finding import Finding, State
 from alknet.errors import SettingsError
-from alknet.node import load
 from alknet.settings import Settings
+from alknet.stack import load
 
 
 def examine(config: Path) -> list[Finding]:

@@ -1,0 +1,159 @@
+"""Acceptor: who is let in to a node, and the session of each link while it lasts."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import structlog
+import trio
+
+from alknet.call.client import Client
+from alknet.call.dispatch import Dispatcher
+from alknet.call.session import Session
+from alknet.errors import AlknetError, CallError, Refused
+from alknet.identity import Identity
+from alknet.keys import Ed25519Key
+from alknet.protocol.auth import (
+    Denied,
+    Granted,
+    VerifyCertificate,
+    VerifyPubkey,
+    VerifyToken,
+)
+from alknet.protocol.storage.record import RecordAudit
+from alknet.quota.quota import Quota
+from alknet.settings import Settings
+from alknet.transport.address import host_of
+from alknet.transport.admission import admit
+from alknet.transport.gate import Verify
+from alknet.wire.handshake import Certified
+from alknet.wire.link import Link
+
+log = structlog.get_logger("alknet.node")
+
+_AUDIT_SECONDS = 5.0
+
+
+class Acceptor:
+    """Serves links: finds out who is at the far end, and answers there for as long as they may.
+
+    *client* asks the node's own auth service, and tells its audit log. *key* is what proves which
+    node this is, None while its vault is locked. `sessions` are the links that are open, and
+    *granted* says by what each was let in.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        client: Client,
+        *,
+        key: Callable[[], Ed25519Key | None],
+        quota: Quota,
+        granted: dict[Session, Granted],
+    ) -> None:
+        self.sessions: set[Session] = set()
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._client = client
+        self._key = key
+        self._quota = quota
+        self._granted = granted
+
+    async def serve(self, link: Link) -> None:
+        """Find out who has connected, then answer until the link, or its right to be, ends."""
+        with ExitStack() as counted:
+            verdict: Granted | None = None
+
+            async def verify(credential: bytes | Certified | str) -> Identity | str:
+                nonlocal verdict
+                found = await self._ask(credential, link.peer_address)
+                if isinstance(found, Denied):
+                    return found.reason
+                verdict = found
+                who = found.identity
+                counted.enter_context(self._quota.identified(who.id, link.peer_address))
+                return who
+
+            identity = await self._admit(link, verify)
+            assert verdict is not None
+            await self._answer(link, identity, verdict)
+
+    async def _admit(self, link: Link, verify: Verify) -> Identity:
+        """Return who is at the other end of *link*, and note how that was decided.
+
+        Raises:
+            AlknetError: nobody who is let in.
+        """
+        remote = link.peer_address
+        try:
+            identity = await admit(
+                link,
+                node=self._settings.node.name,
+                key=self._key(),
+                verify=verify,
+                limits=self._settings.limits,
+                wants_certificate=self._settings.tls.client_certificates,
+            )
+        except AlknetError as error:
+            log.warning("auth attempt", remote=remote, result="reject", why=str(error))
+            if isinstance(error, Refused):
+                self._quota.failed(remote)
+            await self._record("auth.refused", remote, why=str(error))
+            raise
+        log.info("auth attempt", remote=remote, result="accept", peer=identity.id)
+        self._quota.passed(remote)
+        await self._record("auth.accepted", identity.id, remote=remote)
+        return identity
+
+    async def _answer(self, link: Link, identity: Identity, granted: Granted) -> None:
+        session = Session(
+            link, identity=identity, dispatcher=self._dispatcher, limits=self._settings.limits
+        )
+        self.sessions.add(session)
+        self._granted[session] = granted
+        self._dispatcher.peers.add(session)
+        try:
+            with self._until(granted.expires) as time_left:
+                await session.run()
+            if time_left.cancelled_caught:
+                log.warning("link ended", peer=identity.id, why="its credential has expired")
+        finally:
+            self._dispatcher.peers.remove(session)
+            self._granted.pop(session, None)
+            self.sessions.discard(session)
+            log.info("connection closed", remote=link.peer_address, peer=identity.id)
+
+    @staticmethod
+    def _until(expires: float | None) -> trio.CancelScope:
+        """Return a scope that is cancelled at *expires*, in Unix seconds, if that is not None."""
+        if expires is None:
+            return trio.CancelScope()
+        return trio.CancelScope(deadline=trio.current_time() + max(0.0, expires - time.time()))
+
+    async def verify_token(self, credential: bytes | Certified | str) -> Identity | str:
+        """Return whose *credential* it is; what is asked before there is a link to count."""
+        found = await self._ask(credential, "")
+        return found.identity if isinstance(found, Granted) else found.reason
+
+    async def _ask(self, credential: bytes | Certified | str, remote: str) -> Granted | Denied:
+        """Return whose *credential* it is, as it came from *remote*."""
+        source = host_of(remote)
+        request: VerifyPubkey | VerifyCertificate | VerifyToken
+        if isinstance(credential, bytes):
+            request = VerifyPubkey(credential, source)
+        elif isinstance(credential, str):
+            request = VerifyToken(credential, source)
+        else:
+            request = VerifyCertificate(credential.certificate, credential.public_key, source)
+        return await self._client.call(request)
+
+    async def _record(self, action: str, subject: str, **details: Any) -> None:
+        """Write to the audit log, if there is one; that it fails changes nothing for anybody."""
+        if self._dispatcher.registry.get(RecordAudit.__operation__.name) is None:
+            return
+        try:
+            await self._client.call(RecordAudit(action, subject, details), timeout=_AUDIT_SECONDS)
+        except CallError as error:
+            log.error("audit log not written", action=action, subject=subject, why=str(error))

@@ -1,0 +1,123 @@
+"""stack.toml as a node knows it: with the tables of all its services, and as it changes."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from alknet import settings as file
+from alknet.services import available
+from alknet.settings import Settings
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in *path*, with the tables of all services that there are.
+
+    Raises:
+        SettingsError: the file cannot be read or has a fault; the message says where.
+    """
+    return file.load(path, shapes())
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a stack.toml, with the tables of all services that there are."""
+    return file.schema(shapes())
+
+
+def defaults() -> dict[str, Any]:
+    """Return the tables of a node that runs every service with its defaults, by namespace."""
+    return {name: None if shape is None else shape() for name, shape in shapes().items()}
+
+
+class Stack:
+    """The settings that a node was started with, and the file that they are read from anew."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        # What a table is read from while all of them are to be of one moment.
+        self._at_hand: Settings | None = None
+
+    def section(self, namespace: str) -> Any:
+        """Return the checked table of *namespace*; from the file, if there is one, as it is now.
+
+        Raises:
+            SettingsError: the file has a fault.
+        """
+        settings = self._at_hand or self._reread()
+        found = settings.services.get(namespace)
+        shape = available()[namespace].settings_type
+        return shape() if found is None and shape is not None else found
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Have every table that is asked for within be the one that the node is started with."""
+        with self._as_of(self.settings):
+            yield
+
+    @contextmanager
+    def reread(self) -> Iterator[Settings]:
+        """Read the file, and have every table that is asked for within be of that reading.
+
+        Raises:
+            SettingsError: the file has a fault.
+        """
+        fresh = self._reread()
+        with self._as_of(fresh):
+            yield fresh
+
+    @contextmanager
+    def _as_of(self, settings: Settings) -> Iterator[None]:
+        self._at_hand = settings
+        try:
+            yield
+        finally:
+            self._at_hand = None
+
+    def _reread(self) -> Settings:
+        path = self.settings.path
+        return self.settings if path is None else load(path)
+
+    def needs_restart(self, fresh: Settings, taken: set[str]) -> list[str]:
+        """Return the tables of *fresh* that differ, but for those of the services *taken* along."""
+        now = self.settings
+        changed = [
+            name for name in ("node", "limits") if getattr(now, name) != getattr(fresh, name)
+        ]
+        for name in {**now.services, **fresh.services}:
+            is_turned = (name in now.services) != (name in fresh.services)
+            differs = now.services.get(name) != fresh.services.get(name)
+            if is_turned or (differs and name not in taken):
+                changed.append(name)
+        return changed
+
+    async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Await *changed* each time that the file is another; at once if nobody is to watch it."""
+        path, pause = self.settings.path, self.settings.node.watch
+        if path is None or not pause:
+            return
+        seen = _state_of(path)
+        while True:
+            await trio.sleep(pause)
+            state = _state_of(path)
+            if state != seen:
+                seen = state
+                await changed()
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Return what tells one state of a file from the next; nothing if it cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def shapes() -> Mapping[str, type[Any] | None]:
+    """Return the type of each table of a service, by namespace; None has nothing to say."""
+    found = {name: service.settings_type for name, service in available().items()}
+    # The directory always runs; a table for it would have nothing to say.
+    found.pop("services", None)
+    return found
