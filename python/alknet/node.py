@@ -80,6 +80,7 @@ class Node:
         self.urls: list[str] = []
         # What a table is read from while all of them are to be of one moment.
         self._at_hand: Settings | None = settings
+        self._reloading = trio.Lock()
         self._sessions: set[Session] = set()
         self._links: trio.Nursery | None = None
         self._working = trio.CancelScope()
@@ -157,13 +158,15 @@ class Node:
             SettingsError: it has a fault, and all is as it was; the message says where.
             CallError: a service cannot take its part now.
         """
-        fresh = self._at_hand = self._reread()
-        try:
-            for actor in self._supervisor.actors:
-                for request in actor.service.reloads:
-                    await self.client.call(request)
-        finally:
-            self._at_hand = None
+        # A signal and a change of the file may come together: each reload is of one moment.
+        async with self._reloading:
+            fresh = self._at_hand = self._reread()
+            try:
+                for actor in self._supervisor.actors:
+                    for request in actor.service.reloads:
+                        await self.client.call(request)
+            finally:
+                self._at_hand = None
         waiting = self._not_reloaded(fresh)
         log.info("settings reloaded", needs_restart=waiting)
 
