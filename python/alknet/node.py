@@ -65,6 +65,7 @@ class Node:
         self.dispatcher = Dispatcher(Registry(), settings.node.name, capabilities=capabilities)
         self.urls: list[str] = []
         self._stack = Stack(settings)
+        self._reloading = trio.Lock()
         self._links: trio.Nursery | None = None
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
@@ -147,10 +148,12 @@ class Node:
             CallError: a service cannot take its part now.
         """
         reloading = [actor for actor in self._supervisor.actors if actor.service.reloads]
-        with self._stack.reread() as fresh:
-            for actor in reloading:
-                for request in actor.service.reloads:
-                    await self.client.call(request)
+        # A signal and a change of the file may come together: each reload is of one moment.
+        async with self._reloading:
+            with self._stack.reread() as fresh:
+                for actor in reloading:
+                    for request in actor.service.reloads:
+                        await self.client.call(request)
         taken = {actor.name for actor in reloading}
         log.info("settings reloaded", needs_restart=self._stack.needs_restart(fresh, taken))
 
