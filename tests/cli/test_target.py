@@ -35,6 +35,22 @@ async def test_the_settings_may_be_elsewhere(beside):
     assert done == (0, '"alice"\n', "")
 
 
+@pytest.mark.parametrize("is_locked", [False, True])
+async def test_every_way_that_the_settings_name_is_tried(beside, node, keyring, is_locked):
+    """A node that is locked has no certificate to show over TLS, and is reached by another way."""
+    path = beside / "stack.toml"
+    here = node_settings(listen=("tls://127.0.0.1:0", "ws://127.0.0.1:0"))
+    async with open_node(here, keyring=None if is_locked else keyring) as several:
+        path.write_text(
+            path.read_text().replace(f'"{node.url}"', ", ".join(f'"{url}"' for url in several.urls))
+        )
+
+        done = await alknet("status", "--json", cwd=beside)
+
+    assert done.code == 0
+    assert done.json["vault"]["locked"] is is_locked
+
+
 async def test_the_key_may_be_named_by_the_environment(beside, tmp_path):
     key = (beside / "operator.key").rename(tmp_path / "elsewhere.key")
 

@@ -24,6 +24,7 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8480"
 class Target(msgspec.Struct, frozen=True):
     """A node to call, and the key or token to call it with.
 
+    `others` are more ways to it than `url`, in order of preference.
     `expect` is the key or fingerprint that the node must show; None believes whoever answers, over
     TLS if an authority vouches for it: one in the file `ca`, or that the system trusts.
     """
@@ -33,6 +34,7 @@ class Target(msgspec.Struct, frozen=True):
     expect: bytes | str | None
     timeout: float
     ca: Path | None = None
+    others: tuple[str, ...] = ()
 
     @asynccontextmanager
     async def open(self, *, is_pinned: bool = True) -> AsyncIterator[Client]:
@@ -43,7 +45,11 @@ class Target(msgspec.Struct, frozen=True):
         """
         expect = self.expect if is_pinned else None
         async with connect(
-            self.url, identity=self.key, expect=expect, timeout=self.timeout, ca=self.ca
+            [self.url, *self.others],
+            identity=self.key,
+            expect=expect,
+            timeout=self.timeout,
+            ca=self.ca,
         ) as client:
             yield client
 
@@ -84,9 +90,10 @@ def find_target(
         raise Misuse("--identity and --token-file are two ways to say who you are: choose one")
     beside = config or CONFIG
     pinned: bytes | str | None = None if expect is None else _read_expected(expect)
+    others: list[str] = []
     if url is None and (config is not None or CONFIG.is_file()):
         settings = load_node(beside)
-        url = _connectable(settings.listen, beside)
+        url, *others = _connectable(settings.listen, beside)
         pinned = settings.identity if pinned is None else pinned
     url = _checked(url or DEFAULT_URL)
     key: Ed25519Key | CertifiedKey | str
@@ -95,7 +102,7 @@ def find_target(
     else:
         file = identity_file or _default_key(beside.parent)
         key = identity.with_certificate(identity.read_key(file), file)
-    return Target(url, key, pinned, timeout, ca)
+    return Target(url, key, pinned, timeout, ca, tuple(others))
 
 
 def _default_key(directory: Path) -> Path:
@@ -116,13 +123,16 @@ def _checked(url: str) -> str:
     return url
 
 
-def _connectable(listen: tuple[str, ...], path: Path) -> str:
-    """Return the URL at which the node that listens at *listen* can be reached from here."""
+def _connectable(listen: tuple[str, ...], path: Path) -> list[str]:
+    """Return the URLs, at least one, at which the node that listens at *listen* can be reached."""
+    urls = []
     for url in listen:
         address = Address.parse(url)
         if address.port != 0:
             here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
-            return str(msgspec.structs.replace(address, host=here))
+            urls.append(str(msgspec.structs.replace(address, host=here)))
+    if urls:
+        return urls
     raise Failure(
         f"{path} names no URL that the node could be reached at: give the one that "
         f"`alknet serve` printed, with --node URL"
