@@ -26,7 +26,7 @@ from alknet.quota.quota import Quota
 from alknet.settings import Settings
 from alknet.transport.address import host_of
 from alknet.transport.admission import admit
-from alknet.transport.gate import Verify
+from alknet.transport.gate import Shown, Verify
 from alknet.wire.handshake import Certified
 from alknet.wire.link import Link
 
@@ -66,9 +66,12 @@ class Acceptor:
         with ExitStack() as counted:
             verdict: Granted | None = None
 
-            async def verify(credential: bytes | Certified | str) -> Identity | str:
+            async def verify(shown: Shown) -> Identity | str:
                 nonlocal verdict
-                found = await self._ask(credential, link.peer_address)
+                if isinstance(shown, Granted):
+                    found: Granted | Denied = shown
+                else:
+                    found = await self._ask(shown, link.peer_address)
                 if isinstance(found, Denied):
                     return found.reason
                 verdict = found
@@ -132,10 +135,9 @@ class Acceptor:
             return trio.CancelScope()
         return trio.CancelScope(deadline=trio.current_time() + max(0.0, expires - time.time()))
 
-    async def verify_token(self, credential: bytes | Certified | str) -> Identity | str:
-        """Return whose *credential* it is; what is asked before there is a link to count."""
-        found = await self._ask(credential, "")
-        return found.identity if isinstance(found, Granted) else found.reason
+    async def verify_token(self, token: str, remote: str) -> Granted | Denied:
+        """Return what *token* grants, which came from *remote* with its first request."""
+        return await self._ask(token, remote)
 
     async def _ask(self, credential: bytes | Certified | str, remote: str) -> Granted | Denied:
         """Return whose *credential* it is, as it came from *remote*."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 
 import msgspec
 import pytest
@@ -11,9 +12,10 @@ from trio_websocket import open_websocket_url
 from alknet import open_node
 from alknet.protocol.config import RateLimits, ReloadRateLimits
 from alknet.services.auth.keyset import Token
+from alknet.services.auth.tokens import sign_token
 
 from ..echo import Echo
-from ..people import node_settings
+from ..people import ALICE_KEY, node_settings
 from .test_rfc6455 import WHOLE, asked
 
 TOKEN = "a-token-of-the-tests"
@@ -50,6 +52,18 @@ async def test_who_brings_a_token_is_let_in_at_once_and_may_call(node):
             json.dumps({"type": "call.requested", "id": "1", "payload": call})
         )
         assert json.loads(await socket.get_message())["payload"] == {"output": "hi"}
+
+
+async def test_a_signed_token_lets_its_owner_in_once(node):
+    key_id = hashlib.sha256(ALICE_KEY.public_key).digest()
+    token = f"Bearer {sign_token(ALICE_KEY, key_id, time.time())}"
+    bearer = [(b"Authorization", token.encode())]
+    async with open_websocket_url(node.url + "/alknet/call", extra_headers=bearer) as socket:
+        accepted = json.loads(await socket.get_message())
+        assert accepted["payload"]["peer_id"] == "alice"
+
+    again = await asked(port(node), with_field("Authorization", token))
+    assert again.startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.mark.parametrize("token", ["wrong", TOKEN + "x", ""])

@@ -8,6 +8,7 @@ import trio
 from alknet.errors import AlknetError, Disconnected, Refused, RemoteProtocolError, Unreachable
 from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
+from alknet.protocol.auth import Granted
 from alknet.transport.gate import Verify
 from alknet.wire import handshake
 from alknet.wire.limits import Limits
@@ -41,7 +42,7 @@ async def admit(
     with trio.move_on_after(limits.handshake_seconds):
         try:
             brought = await _judge_credential(link, verify, wants_certificate)
-            if brought is not None and isinstance(link.credential, str):
+            if brought is not None and isinstance(link.credential, Granted):
                 # A token has nothing to sign: who brings one in the first request is let in by it.
                 await _send(link, handshake.Accepted(brought.id, tuple(sorted(brought.scopes))))
                 return brought
@@ -83,7 +84,7 @@ async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool)
         )
     if link.credential is None:
         return None
-    if isinstance(link.credential, str) and not link.is_confidential:
+    if isinstance(link.credential, Granted) and not link.is_confidential:
         raise Refused("a token may not travel over a link that can be listened to")
     verdict = await verify(link.credential)
     if isinstance(verdict, str):

@@ -7,10 +7,16 @@ from alknet._core.tls import Certificate, Server
 from alknet.errors import Refused
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
+from alknet.protocol.auth import Denied, Granted
 from alknet.wire.handshake import Certified
 
-# Answers whose key, certificate or token this is, or why it is nobody's.
-Verify = Callable[[bytes | Certified | str], Awaitable[Identity | str]]
+# What somebody shows to be let in: a proven key, a certificate and its key, a token, or what a
+# token was found to grant.
+Shown = bytes | Certified | str | Granted
+# Answers whose that is, or why it is nobody's.
+Verify = Callable[[Shown], Awaitable[Identity | str]]
+# The same for a token and the address that it came from.
+VerifyBearer = Callable[[str, str], Awaitable[Granted | Denied]]
 
 
 class Gate:
@@ -29,7 +35,7 @@ class Gate:
         key: Callable[[], Ed25519Key | None] = lambda: None,
         certificates: Callable[[], list[Certificate]] = list,
         origins: Iterable[str] = (),
-        verify: Verify | None = None,
+        verify: VerifyBearer | None = None,
     ) -> None:
         self._key = key
         self._certificates = certificates
@@ -54,17 +60,20 @@ class Gate:
                 f"`origins` under [node]"
             )
 
-    async def check_token(self, token: str) -> None:
-        """Let in who brings *token*.
+    async def check_token(self, token: str, remote: str) -> Granted:
+        """Return what *token* grants, which came from *remote*.
+
+        A signed token is good for one such question.
 
         Raises:
             Refused: it is nobody's, or nobody here can tell.
         """
         if self._verify is None:
             raise Refused("no token is taken here in the first request")
-        verdict = await self._verify(token)
-        if isinstance(verdict, str):
-            raise Refused(verdict)
+        verdict = await self._verify(token, remote)
+        if isinstance(verdict, Denied):
+            raise Refused(verdict.reason)
+        return verdict
 
 
 OPEN: Final = Gate()

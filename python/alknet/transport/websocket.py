@@ -115,8 +115,8 @@ async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None
         if request is None:
             await link.flush()
             return None
-        token = _token_in(request.headers.get("Authorization", ""))
-        response = await _refusal(request, token, gate, protocol) or protocol.accept(request)
+        refusal = await _refusal(request, link, gate, protocol)
+        response = refusal or protocol.accept(request)
         protocol.send_response(response)
         await link.flush()
         is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
@@ -129,7 +129,6 @@ async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None
             return None
         agreed = protocol.subprotocol or ""
         link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
-        link.credential = token or link.credential
         return link
     finally:
         if not is_open:
@@ -147,9 +146,12 @@ def _token_in(authorization: str) -> str | None:
 
 
 async def _refusal(
-    request: Request, token: str | None, gate: Gate, protocol: ServerProtocol
+    request: Request, link: MessageLink, gate: Gate, protocol: ServerProtocol
 ) -> Response | None:
-    """Return the answer to a first request that is refused before it is looked at as an upgrade."""
+    """Return the answer to a first request that is refused before it is looked at as an upgrade.
+
+    What a token in it grants becomes the credential of *link*.
+    """
     if "Host" not in request.headers:
         return protocol.reject(HTTPStatus.BAD_REQUEST, "the header Host is missing\n")
     if urlsplit(request.path).path != PATH:
@@ -159,8 +161,9 @@ async def _refusal(
     except Refused as error:
         return protocol.reject(HTTPStatus.FORBIDDEN, f"{error}\n")
     try:
+        token = _token_in(request.headers.get("Authorization", ""))
         if token is not None:
-            await gate.check_token(token)
+            link.credential = await gate.check_token(token, link.peer_address)
     except AlknetError as error:
         response = protocol.reject(HTTPStatus.UNAUTHORIZED, f"{error}\n")
         response.headers["WWW-Authenticate"] = "Bearer"

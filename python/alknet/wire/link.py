@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 from alknet.errors import LocalProtocolError
+from alknet.protocol.auth import Granted
 
 Format = Literal["json", "msgpack"]
 
@@ -16,8 +17,8 @@ class Link(ABC):
     are written, as was agreed when the link was opened. `is_confidential` says that
     nobody can listen: the link is encrypted or never leaves the machine. `answers_pings` says that
     the peer has agreed to answer `link.ping`. `credential` is what the peer has brought before the
-    first envelope: the public key that its certificate proves it to hold, or a token. One task may
-    send and one receive at the same time.
+    first envelope: the public key that its certificate proves it to hold, or what its token grants.
+    One task may send and one receive at the same time.
     """
 
     framed: bool = False
@@ -25,7 +26,7 @@ class Link(ABC):
     is_confidential: bool
     answers_pings: bool = False
     peer_address: str
-    credential: bytes | str | None = None
+    credential: bytes | Granted | None = None
     unread: bytes = b""
 
     def take_unread(self) -> bytes:
