@@ -26,6 +26,7 @@ async def friends(tmp_path):
 def other(tmp_path, friends):
     """A connection as another process has one; of the same SQLite, whose locks know the two."""
     connection = apsw.Connection(str(tmp_path / "test.db"))
+    connection.set_busy_timeout(5000)
     yield connection
     connection.close()
 

@@ -49,7 +49,7 @@ _TURN_EVENTS = 64
 # And what several messages hold, together, in turns of so many bytes; each message counts for some
 # beside its own, since to take it costs as much whatever is in it.
 _TURN_BYTES = 64 * 1024
-_MESSAGE_BYTES = 2 * 1024
+_MESSAGE_BYTES = 8 * 1024
 
 
 class Answerer(Protocol):

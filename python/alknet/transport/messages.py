@@ -25,7 +25,7 @@ _RUN_BYTES: Final = 1024 * 1024
 # So much is parsed at a time, and what it holds is taken before the rest: what is read at once may
 # hold thousands of small messages, for which others would have to wait. Where messages hold many
 # frames there are fewer of them.
-_PARSED_BYTES: Final = 4 * 1024
+_PARSED_BYTES: Final = 1024
 _PARSED_BYTES_FRAMED: Final = 32 * 1024
 
 
