@@ -36,6 +36,9 @@ def find_api_key(connection: apsw.Connection, token: str, now: float) -> ApiKey 
 
     It is found by its prefix, which is no secret, and then compared in constant time.
     """
+    # No key has such letters, and SQLite takes no text with half of a surrogate pair.
+    if not token.isascii():
+        return None
     row = connection.execute(
         f"select {_KEY}, hash from api_keys where prefix = ?1 and {IN_FORCE}",
         (token[:PREFIX_LENGTH], now),
@@ -43,6 +46,17 @@ def find_api_key(connection: apsw.Connection, token: str, now: float) -> ApiKey 
     if row is None or not hmac.compare_digest(row[-1], digest(token)):
         return None
     return _key(row[:-1])
+
+
+def in_force(connection: apsw.Connection, prefix: str, now: float) -> ApiKey | None:
+    """Return the API key of *prefix*, None if it is not in force at *now*.
+
+    For who has seen the whole of it before.
+    """
+    row = connection.execute(
+        f"select {_KEY} from api_keys where prefix = ?1 and {IN_FORCE}", (prefix, now)
+    ).fetchone()
+    return None if row is None else _key(row)
 
 
 def issue(

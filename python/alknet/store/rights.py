@@ -16,6 +16,7 @@ from alknet.identity import Identity
 from alknet.protocol.storage.rights import Rights
 from alknet.store.catalogue import missing
 from alknet.store.database import Database
+from alknet.store.freshness import Freshness
 from alknet.store.resolution import MAX_DEPTH, Delegation, Node, narrowed, resolve
 
 _REMEMBERED: Final = 65_536
@@ -33,10 +34,6 @@ _DELEGATIONS: Final = (
     f"select delegate, delegator, scopes, narrowable from delegations where delegate {_OF}"
 )
 _GRANTS: Final = f"select principal, resource, action, deny from grants where principal {_OF}"
-_NEWEST: Final = (
-    "select max(coalesce((select max(offset) from _honker_stream where topic = 'identities'), 0), "
-    "coalesce((select max(offset) from _honker_stream where topic = 'rights'), 0))"
-)
 
 
 class Held(NamedTuple):
@@ -51,8 +48,7 @@ class RightsOf:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._commits = -1
-        self._event = -1
+        self._freshness = Freshness(database)
         self._known: OrderedDict[str, Held] = OrderedDict()
 
     def find(self, principal: str) -> Held:
@@ -61,7 +57,8 @@ class RightsOf:
         Raises:
             NotFound: there is none of that id.
         """
-        self._forget_what_changed()
+        if self._freshness.is_lost():
+            self._known.clear()
         held = self._known.get(principal)
         if held is None:
             held = self._database.look(lambda connection: read(connection, principal))
@@ -84,16 +81,6 @@ class RightsOf:
             tenant,
             rights.denied,
         )
-
-    def _forget_what_changed(self) -> None:
-        commits = self._database.commits
-        if commits == self._commits:
-            return
-        row = self._database.row(_NEWEST)
-        event = int(row[0]) if row else 0
-        if event != self._event:
-            self._known.clear()
-        self._commits, self._event = commits, event
 
 
 def read(connection: apsw.Connection, principal: str) -> Held:
