@@ -6,7 +6,6 @@ written with the change, so nothing outdated is given once a change has been ack
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -20,6 +19,7 @@ from alknet.store.freshness import Freshness
 from alknet.store.resolution import MAX_DEPTH, Delegation, Node, narrowed, resolve
 
 _REMEMBERED: Final = 65_536
+_ALL: Final = frozenset({"*"})
 
 _names: Final = msgspec.json.Decoder(frozenset[str]).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -50,6 +50,7 @@ class RightsOf:
         self._database = database
         self._freshness = Freshness(database)
         self._known: OrderedDict[str, Held] = OrderedDict()
+        self._identities: OrderedDict[tuple[str, frozenset[str]], Identity] = OrderedDict()
 
     def find(self, principal: str) -> Held:
         """Return what *principal* has.
@@ -59,6 +60,7 @@ class RightsOf:
         """
         if self._freshness.is_lost():
             self._known.clear()
+            self._identities.clear()
         held = self._known.get(principal)
         if held is None:
             held = self._database.look(lambda connection: read(connection, principal))
@@ -67,20 +69,26 @@ class RightsOf:
                 self._known.popitem(last=False)
         return held
 
-    def identity(self, principal: str, scopes: Iterable[str] = ("*",)) -> Identity:
+    def identity(self, principal: str, scopes: frozenset[str] = _ALL) -> Identity:
         """Return who *principal* is to those it calls, able to do only what *scopes* cover too.
 
         Raises:
             NotFound: there is none of that id.
         """
         rights, tenant = self.find(principal)
-        return Identity(
-            principal,
-            narrowed(rights.scopes, scopes),
-            dict(rights.resources),
-            tenant,
-            rights.denied,
-        )
+        key = principal, scopes
+        known = self._identities.get(key)
+        if known is None:
+            known = self._identities[key] = Identity(
+                principal,
+                narrowed(rights.scopes, scopes),
+                dict(rights.resources),
+                tenant,
+                rights.denied,
+            )
+            if len(self._identities) > _REMEMBERED:
+                self._identities.popitem(last=False)
+        return known
 
 
 def read(connection: apsw.Connection, principal: str) -> Held:

@@ -75,7 +75,9 @@ class StoredKeys(KeySet):
         listed = super().token_of(digest.hex(), now)
         if listed is not None or self._misses.get(digest):
             return listed
-        key = self._database.look(lambda connection: api_keys.find_api_key(connection, token, now))
+        key = self._database.look(
+            lambda connection: api_keys.find_digest(connection, token, digest, now)
+        )
         if key is None:
             self._misses.put(digest, True)
             return None
