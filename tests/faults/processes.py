@@ -25,6 +25,10 @@ class Process:
         line, _, self._lines = self._lines.partition(b"\n")
         return line.decode()
 
+    async def tell(self, line):
+        """Write *line* to its input."""
+        await self._process.stdin.send_all(f"{line}\n".encode())
+
     async def kill(self):
         """End it as `kill -9` does."""
         self._process.kill()
@@ -43,6 +47,7 @@ async def running(module, *arguments):
     """Run a module of tests.faults in a process of its own."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", f"tests.faults.{module}", *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )
@@ -52,4 +57,5 @@ async def running(module, *arguments):
         process.kill()
         with trio.CancelScope(shield=True):
             await process.wait()
+            await process.stdin.aclose()
             await process.stdout.aclose()

@@ -26,7 +26,8 @@ async def friends(tmp_path):
 def other(tmp_path, friends):
     """A connection as another process has one; of the same SQLite, whose locks know the two."""
     connection = apsw.Connection(str(tmp_path / "test.db"))
-    connection.set_busy_timeout(5000)
+    # Whoever looks whether there was a commit holds the lock for a moment.
+    connection.set_busy_timeout(5_000)
     yield connection
     connection.close()
 
@@ -62,6 +63,7 @@ async def test_without_inotify_it_is_noticed_a_little_later(tmp_path, monkeypatc
         await node.client.call(DefineType(SOCIAL))
         await node.client.call(CreateGraph("friends", "social"))
         with closing(apsw.Connection(str(tmp_path / "test.db"))) as other:
+            other.set_busy_timeout(5_000)
             async with node.client.stream(Watch("nodes", after=0)) as events:
                 other.execute(EVENT)
                 assert [event.key for event in await take(events, 1)] == ["theirs"]

@@ -11,7 +11,8 @@ from alknet.protocol.request import Request, operation
 class Credential(msgspec.Struct, frozen=True):
     """What somebody has proven who they are with, as far as it may be known and kept.
 
-    `id` is the fingerprint of a key, the hash of a token; with a certificate `authority` is the
+    `id` is the fingerprint of a key, the hash of a token, or the prefix (`alk_...`) of an API key
+    that the database has; with a certificate `authority` is the
     fingerprint of the key that signed it, and `principals` are those that it names.
     """
 

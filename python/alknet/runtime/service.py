@@ -105,7 +105,8 @@ class Service:
     """The base of every service; see the module's docstring for how to write one.
 
     `namespace` is the first part of its operations' names and its table in stack.toml. `requires`
-    names the services that must run before it. `restart` says what happens when `running` ends:
+    names the services that must run before it; one that needs more as it is set up says so in its
+    `__init__`. `restart` says what happens when `running` ends:
     "permanent" starts it again in any case, "transient" only after an error, "temporary" never.
     `settings_type` is the shape of its table in stack.toml, and `reloads` are the requests of its
     own by which it takes what the file says now. `operations` are those that it answers beside what
@@ -113,7 +114,7 @@ class Service:
     """
 
     namespace: str = ""
-    requires: ClassVar[tuple[str, ...]] = ()
+    requires: tuple[str, ...] = ()
     restart: ClassVar[Restart] = "permanent"
     mailbox_size: ClassVar[int] = 1024
     settings_type: ClassVar[type[msgspec.Struct] | None] = None

@@ -42,6 +42,16 @@ def find_credential(connection: apsw.Connection, fingerprint: str, now: float) -
     return None if row is None else Credential(*row)
 
 
+def is_revoked(connection: apsw.Connection, fingerprint: str) -> bool:
+    """Tell whether the credential of that fingerprint was revoked; one that is unknown was not."""
+    return bool(
+        connection.execute(
+            "select revoked_at is not null from peer_credentials where fingerprint = ?",
+            (fingerprint,),
+        ).get
+    )
+
+
 def note_use(
     connection: apsw.Connection, prefixes: Iterable[str], fingerprints: Iterable[str], now: float
 ) -> None:

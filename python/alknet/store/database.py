@@ -36,12 +36,14 @@ class Database:
     """An open database, as `open_database` gives it.
 
     What has been committed is seen by every read that begins later. `path` is the file; `commits`
-    grows with every commit, before whoever asked for it is told.
+    grows with every commit, before whoever asked for it is told, and `foreign_commits` each time
+    that other processes were found to have made one.
     """
 
     def __init__(self, path: Path, writer: apsw.Connection, reader: apsw.Connection) -> None:
         self.path = path
         self.commits = 0
+        self.foreign_commits = 0
         self._reader = reader
         self._commits = trio.lowlevel.ParkingLot()
         self._idle_readers: list[apsw.Connection] = []

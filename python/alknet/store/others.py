@@ -58,6 +58,7 @@ async def notice_others(database: Database, changed: Callable[[apsw.Connection],
                 # Before the look: what is committed after this is for the next round.
                 seen = _version(database)
                 if await database.write(look):
+                    database.foreign_commits += 1
                     database.notice()
             except Unavailable as error:
                 # Whoever asks us is told the same.

@@ -6,7 +6,6 @@ written with the change, so nothing outdated is given once a change has been ack
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -16,9 +15,11 @@ from alknet.identity import Identity
 from alknet.protocol.storage.rights import Rights
 from alknet.store.catalogue import missing
 from alknet.store.database import Database
+from alknet.store.freshness import Freshness
 from alknet.store.resolution import MAX_DEPTH, Delegation, Node, narrowed, resolve
 
 _REMEMBERED: Final = 65_536
+_ALL: Final = frozenset({"*"})
 
 _names: Final = msgspec.json.Decoder(frozenset[str]).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -33,10 +34,6 @@ _DELEGATIONS: Final = (
     f"select delegate, delegator, scopes, narrowable from delegations where delegate {_OF}"
 )
 _GRANTS: Final = f"select principal, resource, action, deny from grants where principal {_OF}"
-_NEWEST: Final = (
-    "select max(coalesce((select max(offset) from _honker_stream where topic = 'identities'), 0), "
-    "coalesce((select max(offset) from _honker_stream where topic = 'rights'), 0))"
-)
 
 
 class Held(NamedTuple):
@@ -51,9 +48,9 @@ class RightsOf:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._commits = -1
-        self._event = -1
+        self._freshness = Freshness(database)
         self._known: OrderedDict[str, Held] = OrderedDict()
+        self._identities: OrderedDict[tuple[str, frozenset[str]], Identity] = OrderedDict()
 
     def find(self, principal: str) -> Held:
         """Return what *principal* has.
@@ -61,7 +58,9 @@ class RightsOf:
         Raises:
             NotFound: there is none of that id.
         """
-        self._forget_what_changed()
+        if self._freshness.is_lost():
+            self._known.clear()
+            self._identities.clear()
         held = self._known.get(principal)
         if held is None:
             held = self._database.look(lambda connection: read(connection, principal))
@@ -70,30 +69,26 @@ class RightsOf:
                 self._known.popitem(last=False)
         return held
 
-    def identity(self, principal: str, scopes: Iterable[str] = ("*",)) -> Identity:
+    def identity(self, principal: str, scopes: frozenset[str] = _ALL) -> Identity:
         """Return who *principal* is to those it calls, able to do only what *scopes* cover too.
 
         Raises:
             NotFound: there is none of that id.
         """
         rights, tenant = self.find(principal)
-        return Identity(
-            principal,
-            narrowed(rights.scopes, scopes),
-            dict(rights.resources),
-            tenant,
-            rights.denied,
-        )
-
-    def _forget_what_changed(self) -> None:
-        commits = self._database.commits
-        if commits == self._commits:
-            return
-        row = self._database.row(_NEWEST)
-        event = int(row[0]) if row else 0
-        if event != self._event:
-            self._known.clear()
-        self._commits, self._event = commits, event
+        key = principal, scopes
+        known = self._identities.get(key)
+        if known is None:
+            known = self._identities[key] = Identity(
+                principal,
+                narrowed(rights.scopes, scopes),
+                dict(rights.resources),
+                tenant,
+                rights.denied,
+            )
+            if len(self._identities) > _REMEMBERED:
+                self._identities.popitem(last=False)
+        return known
 
 
 def read(connection: apsw.Connection, principal: str) -> Held:

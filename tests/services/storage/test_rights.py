@@ -102,7 +102,7 @@ async def test_an_identity_can_do_what_its_rights_and_its_key_cover(acme, tmp_pa
     source.execute("vacuum into ?", (str(copy),))
     source.close()
     async with open_database(copy) as database:
-        identity = RightsOf(database).identity("bob", {"storage:*", "secrets:*"})
+        identity = RightsOf(database).identity("bob", frozenset({"storage:*", "secrets:*"}))
     assert (identity.id, identity.tenant) == ("bob", "acme")
     assert identity.resources == {"doc:1": {"write"}}
     held = {scope: identity.has(scope) for scope in ("storage:read", "storage:admin", "secrets:x")}

@@ -1,10 +1,10 @@
 """KeySet: the credentials of stack.toml, read once and swapped whole."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ from alknet.services.auth.certificates import Certificate
 
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+# Who is known by a key, and the line that says so with what it is good for.
+Lines = Sequence[tuple[Identity, AuthorizedKey]]
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,12 +94,17 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `token_window` is the seconds to either side of its time for which a signed token is good.
     `revoked` are the fingerprints of keys that are good for nothing any more: a peer's, also in a
     certificate, or an authority's.
+
+    With `backend` "sqlite" the principals of [storage] are let in too, by the keys, authorities and
+    API keys that the database has for them. What stands here goes first, and what is `revoked` here
+    is good for nothing there.
     """
 
     peers: tuple[Peer, ...] = ()
     tokens: tuple[Token, ...] = ()
     token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     revoked: tuple[Fingerprint, ...] = ()
+    backend: Literal["memory", "sqlite"] = "memory"
 
     def __post_init__(self) -> None:
         names: set[str] = set()
@@ -135,7 +142,7 @@ class KeySet:
     def __init__(self, settings: AuthSettings, folder: Path = Path()) -> None:
         self._keys: dict[str, list[tuple[Identity, AuthorizedKey]]] = {}
         self._authorities: dict[str, list[tuple[Identity, AuthorizedKey]]] = {}
-        self._tokens: dict[bytes, tuple[Identity, float]] = {}
+        self._tokens: dict[str, Granted] = {}
         self._revoked = frozenset(settings.revoked)
         # The key id of a signed token may be either hash of the key: both are in use.
         self.key_ids: dict[bytes, bytes] = {}
@@ -151,7 +158,8 @@ class KeySet:
             if token.enabled:
                 expires = token.expires.timestamp() if token.expires else float("inf")
                 identity = Identity(token.name, token.scopes, token.resources, token.tenant)
-                self._tokens[token.digest] = (identity, expires)
+                id = token.digest.hex()
+                self._tokens[id] = _granted(identity, Credential("token", id), None, expires)
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._authorities)
@@ -165,9 +173,9 @@ class KeySet:
         """Say whose *public_key* is, as it was seen from the address *source*."""
         fingerprint = ssh_fingerprint(public_key)
         why = f"the key {fingerprint} is not listed here"
-        if fingerprint in self._revoked:
+        if self.is_revoked(fingerprint):
             return Denied(f"the key {fingerprint} was revoked")
-        for identity, line in self._keys.get(fingerprint, ()):
+        for identity, line in self.owners(fingerprint, now):
             why = _refusal(line, f"the key {fingerprint}", source, now) or ""
             if not why:
                 credential = Credential("key", fingerprint)
@@ -181,10 +189,10 @@ class KeySet:
         fingerprint = ssh_fingerprint(certificate.public_key)
         authority = blob_fingerprint(certificate.authority)
         for each in (fingerprint, authority):
-            if each in self._revoked:
+            if self.is_revoked(each):
                 return Denied(f"the key {each} was revoked")
         why = f"the authority {authority}, which signed the certificate, is not listed here"
-        for identity, line in self._authorities.get(authority, ()):
+        for identity, line in self.authorities(authority, now):
             refusal = certificate.refusal(line, identity.id, source, now) or _refusal(
                 line, f"the authority {authority}", source, now
             )
@@ -204,11 +212,30 @@ class KeySet:
         The look-up is by SHA-256, so its timing tells nothing of the token: a hash with the same
         first bytes is as hard to make as the token itself is to guess.
         """
-        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-        found = self._tokens.get(digest)
-        if found is None or found[1] <= now:
+        return self.token_of(hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest(), now)
+
+    def token_of(self, id: str, now: float) -> Granted | None:
+        """Say whose API key it is that a Credential calls *id*; None as with `token`."""
+        granted = self._tokens.get(id)
+        if granted is None or (granted.expires is not None and granted.expires <= now):
             return None
-        return _granted(found[0], Credential("token", digest.hex()), None, found[1])
+        return granted
+
+    def is_revoked(self, fingerprint: str) -> bool:
+        """Whether the key with that fingerprint is good for nothing, whoever lists it."""
+        return fingerprint in self._revoked
+
+    def owners(self, fingerprint: str, now: float) -> Lines:
+        """Return whose key that is, and the lines that say so."""
+        return self._keys.get(fingerprint, ())
+
+    def authorities(self, fingerprint: str, now: float) -> Lines:
+        """Return for whom the authority with that key may speak, and the lines that say so."""
+        return self._authorities.get(fingerprint, ())
+
+    def signer(self, key_id: bytes) -> bytes | None:
+        """Return the public key that a signed token means by *key_id*, None if it is nobody's."""
+        return self.key_ids.get(key_id)
 
     def still_grants(self, granted: Granted, now: float) -> bool:
         """Whether what was granted once would be granted now, to the same identity."""
@@ -216,19 +243,21 @@ class KeySet:
         if credential is None:
             return False
         if credential.kind == "token":
-            identity, expires = self._tokens.get(bytes.fromhex(credential.id), (None, 0.0))
-            return identity == granted.identity and now < expires
-        if {credential.id, credential.authority} & self._revoked:
+            found = self.token_of(credential.id, now)
+            return found is not None and found.identity == granted.identity
+        if self.is_revoked(credential.id):
             return False
         if credential.authority is None:
-            found = self._keys.get(credential.id, [])
+            lines = self.owners(credential.id, now)
         else:
-            found = self._authorities.get(credential.authority, [])
+            if self.is_revoked(credential.authority):
+                return False
+            lines = self.authorities(credential.authority, now)
         return any(
             now < line.expires
             and (not line.is_authority or credential.principals & (line.principals or {owner.id}))
             and _held(owner, line.command or _only(granted)) == granted.identity
-            for owner, line in found
+            for owner, line in lines
         )
 
     def _add_key(self, identity: Identity, key: AuthorizedKey) -> None:

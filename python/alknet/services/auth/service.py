@@ -1,13 +1,21 @@
-"""The memory backend: the whole key set in memory, swapped at once when it is read anew."""
+"""AuthService: asks its key set, which is swapped whole when it is read anew.
+
+The key set is what is listed in stack.toml, alone (the memory backend) or with what the database
+has beside it (the sqlite backend, `stored`).
+"""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, Self
 
 import structlog
+import trio
 
 from alknet.call.access import refusal
 from alknet.call.context import Context
-from alknet.errors import BadKey, Forbidden, InvalidInput
+from alknet.errors import BadKey, Forbidden, InvalidInput, Unavailable
 from alknet.identity import Identity
 from alknet.protocol.auth import (
     AccessDecision,
@@ -28,11 +36,17 @@ from alknet.runtime.service import Service, handler
 from alknet.services.auth.certificates import Certificate
 from alknet.services.auth.keyset import AuthSettings, KeySet
 from alknet.services.auth.sessions import Sessions
+from alknet.services.auth.stored import StoredKeys
 from alknet.services.auth.tokens import SignedTokens
+from alknet.store import credentials
+from alknet.store.database import Database
+from alknet.store.freshness import Freshness
 
 log = structlog.get_logger("alknet.auth")
 
 _KEY_BYTES: Final = 32
+_RETRY_SECONDS: Final = 1.0
+_NOTE_SECONDS: Final = 10.0
 
 
 class AuthService(Service, namespace="auth"):
@@ -43,13 +57,30 @@ class AuthService(Service, namespace="auth"):
 
     def __init__(self, settings: AuthSettings, host: Host) -> None:
         self._host = host
+        self._settings = settings
+        self._database: Database | None = None
         self._keys = KeySet(settings, host.folder)
         self._signed = SignedTokens(settings.token_window)
         self._sessions = Sessions()
+        if settings.backend == "sqlite":
+            self.requires = ("storage",)
 
     @classmethod
     def create(cls, host: Host) -> Self:
         return cls(host.section(cls.namespace), host)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        if self._settings.backend == "memory":
+            yield
+            return
+        self._database = self._host.borrow(Database)
+        self._keys = self._key_set(self._settings)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_ending, self._database)
+            nursery.start_soon(self._keep_noting, self._database)
+            yield
+            nursery.cancel_scope.cancel()
 
     @handler(concurrent=True)
     def verify(self, request: VerifyPubkey) -> Granted | Denied:
@@ -73,7 +104,7 @@ class AuthService(Service, namespace="auth"):
         granted = self._keys.token(request.token, now) or self._sessions.find(request.token, now)
         if granted is not None:
             return granted
-        checked = self._signed.check(request.token, self._keys.key_ids, now)
+        checked = self._signed.check(request.token, self._keys.signer, now)
         if isinstance(checked, str):
             return Denied(checked)
         return self._keys.key(checked, request.source, now)
@@ -81,7 +112,9 @@ class AuthService(Service, namespace="auth"):
     @handler
     async def reload(self, _: ReloadKeys) -> KeyCount:
         settings: AuthSettings = self._host.reread(self.namespace)
-        self._keys = KeySet(settings, self._host.folder)
+        self._refuse_another(settings)
+        self._keys = self._key_set(settings)
+        self._settings = settings
         self._signed.window = settings.token_window
         ended = self._end_links("its credential is good no longer, or for something else")
         log.info("keys in force", peers=len(self._keys), tokens=self._keys.token_count, ended=ended)
@@ -120,6 +153,50 @@ class AuthService(Service, namespace="auth"):
             ownership=home.ownership,
         )
         return AccessDecision(allowed=error is None, why=None if error is None else str(error))
+
+    def _key_set(self, settings: AuthSettings) -> KeySet:
+        if self._database is None:
+            return KeySet(settings, self._host.folder)
+        return StoredKeys(settings, self._host.folder, self._database)
+
+    def _refuse_another(self, settings: AuthSettings) -> None:
+        if settings.backend != self._settings.backend:
+            raise InvalidInput(
+                f"`backend` under [auth] is {settings.backend!r} now, and the node runs with "
+                f"{self._settings.backend!r}: restart it, or put that back",
+                details={"field": "backend"},
+            )
+
+    async def _keep_ending(self, database: Database) -> None:
+        """End links each time that something about identities or rights has changed."""
+        freshness = Freshness(database)
+        while True:
+            try:
+                if freshness.is_lost():
+                    self._end_links("its credential is good no longer, or for something else")
+            except Unavailable as error:
+                # Links that are open stay: who could tell whose they are now? It is tried again.
+                log.error("links not looked through", why=str(error))
+                freshness = Freshness(database)
+                await trio.sleep(_RETRY_SECONDS)
+                continue
+            await database.committed()
+
+    async def _keep_noting(self, database: Database) -> None:
+        """Note in the database now and then what has been used."""
+        while True:
+            await trio.sleep(_NOTE_SECONDS)
+            assert isinstance(self._keys, StoredKeys)
+            prefixes, fingerprints = self._keys.take_used()
+            if not (prefixes or fingerprints):
+                continue
+            note = partial(
+                credentials.note_use, prefixes=prefixes, fingerprints=fingerprints, now=time.time()
+            )
+            try:
+                await database.write(note)
+            except Unavailable as error:
+                log.warning("use of credentials not noted", why=str(error))
 
     def _end_links(self, why: str) -> int:
         """End what would not be let in now as it was then: sessions, and links; return how many."""

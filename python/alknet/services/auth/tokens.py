@@ -8,7 +8,7 @@ It is good for a window around its time, and once: what has been seen is remembe
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from alknet.errors import BadSignature, InvalidInput
 from alknet.keys import Ed25519Key, verify_ed25519
@@ -36,12 +36,15 @@ class SignedTokens:
         self._remembered = remembered
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
-    def check(self, token: str, key_ids: Mapping[bytes, bytes], now: float) -> bytes | str:
-        """Return the public key that *token* is by, or the reason why it is not good."""
+    def check(self, token: str, signer: Callable[[bytes], bytes | None], now: float) -> bytes | str:
+        """Return the public key that *token* is by, or the reason why it is not good.
+
+        *signer* returns the public key of a key id, None if it is nobody's.
+        """
         raw = _decode(token)
         if raw is None:
             return "the token is none: it is neither an API key nor 104 bytes in base64url"
-        public_key = key_ids.get(raw[:32])
+        public_key = signer(raw[:32])
         if public_key is None:
             return "the token is by a key that is not known here"
         try:
