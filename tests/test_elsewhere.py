@@ -17,11 +17,11 @@ from alknet import (
 )
 from alknet.call.context import Context
 from alknet.elsewhere import Elsewhere
-from alknet.errors import Forbidden, InvalidInput, SettingsError, Unavailable
+from alknet.errors import Forbidden, InvalidInput, Refused, SettingsError, Unavailable
 from alknet.identity import Identity
 from alknet.keys import Keyring, ssh_fingerprint
 from alknet.protocol.config import WatchForwarding
-from alknet.protocol.directory import ListOperations
+from alknet.protocol.directory import ListOperations, Ping
 from alknet.protocol.secret import DeriveEd25519, DerivePassword
 from alknet.protocol.storage.exchange import Export, Import
 from alknet.protocol.storage.graphs import CreateGraph
@@ -70,12 +70,18 @@ async def far(own, keyring):
 
 
 @asynccontextmanager
-async def far_node(own, keyring, *scopes):
+async def far_node(own, keyring, *scopes, alice=False):
     head = peer("head", own.ed25519(IDENTITY_PATH), *(scopes or MAY))
     settings = Settings(
         node=NodeSettings(name="vault", listen=TLS),
         services={
-            "auth": AuthSettings(peers=(head, peer("spare", STRANGER_KEY, *MAY))),
+            "auth": AuthSettings(
+                peers=(
+                    head,
+                    peer("spare", STRANGER_KEY, *MAY),
+                    *([peer("alice", ALICE_KEY, "*")] if alice else []),
+                )
+            ),
             "secrets": None,
             "config": ConfigSettings(),
             "storage": StorageSettings(),
@@ -238,6 +244,32 @@ async def answers(node):
     except Unavailable:
         return False
     return True
+
+
+async def test_who_is_let_in_can_be_for_another_node_to_say_and_nobody_is_while_it_is_away(own):
+    keyring = Keyring.from_mnemonic(PHRASE)
+    leave, left = trio.Event(), trio.Event()
+
+    async def far(task_status):
+        async with far_node(own, keyring, "identity:forward", "auth:verify", alice=True) as node:
+            task_status.started(node)
+            await leave.wait()
+        left.set()
+
+    async with trio.open_nursery() as nursery:
+        node = await nursery.start(far)
+        settings = Settings(node=NodeSettings(listen=TLS), services={"auth": remote(node)})
+        async with open_node(settings, keyring=own) as head:
+            async with asked_of(head, ALICE_KEY) as alice:
+                assert await alice.call(Ping())
+            with pytest.raises(Refused, match="is not listed here"):
+                async with asked_of(head, WORKER_KEY):
+                    pass
+            leave.set()
+            await left.wait()
+            with pytest.raises(Refused, match=f"auth/verify is answered by 'vault' at {node.url}"):
+                async with asked_of(head, ALICE_KEY):
+                    pass
 
 
 @pytest.mark.parametrize("name", sorted(available()))

@@ -57,6 +57,7 @@ log = structlog.get_logger("alknet.elsewhere")
 _LONGEST_AWAY: Final = 1.0
 # How long a node that starts waits for the first link, so that those who call at once find it.
 _FIRST_LINK_SECONDS: Final = 1.0
+_LINK_LOST: Final = "the link was lost"
 _FORWARD: Final = "identity:forward"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -121,11 +122,11 @@ class Elsewhere(Service):
                 of_kind = type(error)
                 self._lost(str(error))
             else:
-                self._session = session
+                self._session, self._away = session, ""
                 self._tried.set()
                 log.info("service is back", service=self.namespace, node=self._who)
                 await session.closed()
-                self._lost("the link was lost")
+                self._lost(_LINK_LOST)
                 # A node that takes links and drops them is no better than one that takes none.
                 is_steady = trio.current_time() - opened > LONGEST_PAUSE
                 failures = 1 if is_steady or of_kind is not None else failures + 1
@@ -179,7 +180,8 @@ class Elsewhere(Service):
             )
         if session is None or session.is_closed:
             raise Unavailable(
-                f"{context.spec.name} is answered by {self._who}, which is away: {self._away}"
+                f"{context.spec.name} is answered by {self._who}, which is away: "
+                f"{self._away or _LINK_LOST}"
             )
         is_own = caller is self._itself
         if not (is_own or self._forwards):

@@ -32,6 +32,9 @@ listen = ["{{url}}"]
 identity = "{ssh_fingerprint(VAULT)}"
 log = "error"
 
+[tls]
+client_certificates = true
+
 [secrets]
 
 [[auth.peers]]
