@@ -56,6 +56,8 @@ class Dialer:
         self._continuations = continuations
         self._format: Format = format
         self._limits = limits
+        # What the node has granted us, on the link that was opened last.
+        self.granted: frozenset[str] = frozenset()
 
     async def open(self, nursery: trio.Nursery) -> Session:
         """Open a link and return its session, which is served in *nursery* until it ends.
@@ -100,6 +102,7 @@ class Dialer:
     ) -> None:
         async with trio.open_nursery() as nursery:
             link, offered, accepted = await self._enter(nursery)
+            self.granted = frozenset(accepted.scopes)
             session = Session(
                 link,
                 identity=Identity(offered.node, self._grant),

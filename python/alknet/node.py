@@ -16,6 +16,7 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.session import Session
+from alknet.elsewhere import Elsewhere
 from alknet.errors import (
     AlknetError,
     SettingsError,
@@ -34,7 +35,7 @@ from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
 from alknet.runtime.vault import Vault
 from alknet.services import available
-from alknet.settings import Settings
+from alknet.settings import RemoteSettings, Settings
 from alknet.stack import Stack
 from alknet.transport import road
 from alknet.transport.certificates import CertificateFiles
@@ -70,7 +71,7 @@ class Node:
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
         self._draining = trio.CancelScope()
-        folder = settings.path.parent if settings.path is not None else Path()
+        self._folder = folder = settings.path.parent if settings.path is not None else Path()
         tls = settings.tls
         files = CertificateFiles(
             (folder / each.chain, folder / each.key) for each in tls.certificates
@@ -121,16 +122,41 @@ class Node:
         return [each.name for each in self._fare()]
 
     def _actors(self, services: Iterable[Service]) -> list[Actor]:
-        known, built = available(), []
+        known = available()
+        built: list[Service] = []
         for name in ("services", *self.settings.services):
             if name not in known:
                 raise SettingsError(
                     f"there is no service {name!r}; there are {', '.join(map(repr, sorted(known)))}"
                 )
-            built.append(known[name].create(self._host))
+            table = self.settings.services.get(name)
+            if isinstance(table, RemoteSettings):
+                built.append(self._elsewhere(known[name], table))
+            else:
+                self._check_needs(known[name])
+                built.append(known[name].create(self._host))
         strict = self.settings.node.strict
         actors = [Actor(service, is_strict=strict) for service in (*built, *services)]
         return [self._registered, *actors]
+
+    def _elsewhere(self, service: type[Service], table: RemoteSettings) -> Elsewhere:
+        return Elsewhere(
+            service,
+            table,
+            folder=self._folder,
+            identity=self.vault.identity,
+            itself=self.dispatcher.itself,
+            limits=self.settings.limits,
+        )
+
+    def _check_needs(self, service: type[Service]) -> None:
+        """Refuse to run what works with things that a service lends within one process."""
+        for name in service.requires:
+            if isinstance(self.settings.services.get(name), RemoteSettings):
+                raise SettingsError(
+                    f"the service {service.namespace!r} cannot run here while {name!r}, of which "
+                    f"it uses more than calls, is `remote`: run both in one node"
+                )
 
     @property
     def sessions(self) -> set[Session]:

@@ -8,8 +8,9 @@ from typing import Any
 import trio
 
 from alknet import settings as file
+from alknet.errors import SettingsError
 from alknet.services import available
-from alknet.settings import Settings
+from alknet.settings import RemoteSettings, Settings
 
 
 def load(path: Path) -> Settings:
@@ -47,6 +48,11 @@ class Stack:
         """
         settings = self._at_hand or self._reread()
         found = settings.services.get(namespace)
+        if isinstance(found, RemoteSettings):
+            raise SettingsError(
+                f"{settings.path or 'the settings'}: {namespace} is `remote` now, and this node "
+                f"runs it since it was started: restart the node"
+            )
         shape = available()[namespace].settings_type
         return shape() if found is None and shape is not None else found
 

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "testing": {"*"},
     "node": {
         "acceptor",
+        "elsewhere",
         "stack",
         "services",
         "runtime",
@@ -25,6 +26,7 @@ MAY_IMPORT = {
         "quota",
     },
     "acceptor": {"call", "transport", "wire", "settings", "quota"},
+    "elsewhere": {"dialer", "runtime", "call", "transport", "wire", "settings"},
     "stack": {"services", "settings"},
     "worker": {"runtime", "call", "_core"},
     "connect": {"dialer", "runtime", "call", "transport", "wire"},

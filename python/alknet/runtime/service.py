@@ -119,7 +119,7 @@ class Service:
     mailbox_size: ClassVar[int] = 1024
     settings_type: ClassVar[type[msgspec.Struct] | None] = None
     reloads: ClassVar[tuple[Request[Any], ...]] = ()
-    handlers: ClassVar[tuple[Handler, ...]] = ()
+    handlers: tuple[Handler, ...] = ()
     operations: Iterable[Operation] = ()
 
     def __init_subclass__(cls, *, namespace: str | None = None, **kwargs: Any) -> None:

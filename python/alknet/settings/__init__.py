@@ -5,7 +5,8 @@
     [tls]                            certificates of a public authority
     [secrets] [auth] [config] ...    a table turns the service of that namespace on
 
-A service brings the shape of its own table, so this package knows none of them. What the
+A service brings the shape of its own table, so this package knows none of them; but any table may
+say `remote` instead, where the service runs. What the
 environment says in variables such as `ALKNET__NODE__LISTEN` goes before the file
 (`environment.py`), and `schema.py` says all of it as JSON Schema, for editors.
 """
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from alknet.settings.environment import overrides
-from alknet.settings.patterns import FINGERPRINT, NAME, ORIGIN, URL
+from alknet.settings.patterns import FINGERPRINT, NAME, ORIGIN, TLS_URL, URL
 from alknet.settings.reader import Reader, parse
 from alknet.settings.schema import json_schema
 from alknet.wire.limits import Limits
@@ -26,6 +27,7 @@ from alknet.wire.limits import Limits
 __all__ = [
     "CertificatePair",
     "NodeSettings",
+    "RemoteSettings",
     "Settings",
     "TlsSettings",
     "load",
@@ -38,6 +40,7 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=FINGERPRINT)]
 Origin = Annotated[str, msgspec.Meta(pattern=ORIGIN)]
 Url = Annotated[str, msgspec.Meta(pattern=URL)]
+TlsUrl = Annotated[str, msgspec.Meta(pattern=TLS_URL)]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -89,8 +92,24 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_certificates: bool = False
 
 
+class RemoteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table of a service that another node runs.
+
+    `remote` is the URL of that node, tls:// or wss://. `expect` is the fingerprint (`SHA256:...`)
+    of the key that it must hold; without it, an authority that this machine trusts must vouch for
+    its certificate. `key` is a file with the OpenSSH private key that we prove ourselves with
+    there; without it, that is the key of this node's own identity.
+    """
+
+    remote: TlsUrl
+    expect: Fingerprint | None = None
+    key: Path | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
     """A whole stack.toml. `services` holds the table of each service that is turned on.
+
+    That of a service which another node runs is a RemoteSettings.
 
     `path` is the file, and None for settings made in Python.
     """
@@ -123,7 +142,12 @@ def load(
         SettingsError: the file cannot be read, or something in it is not as it should be; the
             message begins with `file:line:`, or with the name of the variable at fault.
     """
-    read = _read(path, environment).tables({**_OWN, **shapes})
+    reader = _read(path, environment)
+    services_as_told = {
+        name: RemoteSettings if reader.has(name, "remote") and not _has_remote(shape) else shape
+        for name, shape in shapes.items()
+    }
+    read = reader.tables({**_OWN, **services_as_told})
     services = {name: value for name, value in read.items() if name not in _OWN}
     return Settings(
         node=read.get("node", NodeSettings()),
@@ -146,7 +170,13 @@ def load_node(path: Path, environment: Mapping[str, str] = os.environ) -> NodeSe
 
 def schema(shapes: Mapping[str, type[msgspec.Struct] | None]) -> dict[str, Any]:
     """Return the JSON Schema of a stack.toml in which services have tables of *shapes*."""
-    return json_schema({**_OWN, **shapes})
+    elsewhere = {name: RemoteSettings for name, shape in shapes.items() if not _has_remote(shape)}
+    return json_schema({**_OWN, **shapes}, elsewhere)
+
+
+def _has_remote(shape: type[msgspec.Struct] | None) -> bool:
+    """Tell whether a service sees for itself to what `remote` in its table means."""
+    return shape is not None and "remote" in shape.__struct_fields__
 
 
 def _read(path: Path, environment: Mapping[str, str]) -> Reader:

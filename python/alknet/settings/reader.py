@@ -56,6 +56,11 @@ class Reader:
         self._set_by = tuple(set_by)
         self._tables = merge(tables, self._set_by)
 
+    def has(self, name: str, key: str) -> bool:
+        """Tell whether the table *name* is there and has that *key*."""
+        table = self._tables.get(name)
+        return isinstance(table, dict) and key in table
+
     def tables(self, shapes: Mapping[str, type[msgspec.Struct] | None]) -> dict[str, Any]:
         """Return every table as a value of its shape; None allows only an empty one.
 

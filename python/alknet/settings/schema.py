@@ -18,25 +18,34 @@ _SENTENCE: Final = re.compile(r"(?<=[.;:])\s+(?=[A-Z`])")
 _WORD: Final = re.compile(r"`(\w+)`")
 
 
-def json_schema(shapes: Mapping[str, type[msgspec.Struct] | None]) -> dict[str, Any]:
-    """Return the schema of a file with a table for each of *shapes*; None is an empty table."""
+def json_schema(
+    shapes: Mapping[str, type[msgspec.Struct] | None],
+    instead: Mapping[str, type[msgspec.Struct]],
+) -> dict[str, Any]:
+    """Return the schema of a file with a table for each of *shapes*; None is an empty table.
+
+    Those named in *instead* may have a table of that shape in place of their own.
+    """
     structs = [shape for shape in shapes.values() if shape is not None]
+    structs += dict.fromkeys(instead.values())
     references, definitions = msgspec.json.schema_components(
         structs, schema_hook=_schema_of, ref_template=_REFERENCE
     )
     tables = dict(zip(structs, references, strict=True))
     for definition in definitions.values():
         _describe(definition)
+    nothing = {"type": "object", "properties": {}, "additionalProperties": False}
+    own_tables = {
+        name: nothing if shape is None else tables[shape] for name, shape in shapes.items()
+    }
     return {
         "$schema": _DIALECT,
         "title": "stack.toml",
         "description": "The settings of an alknet node. A table turns the service of its name on.",
         "type": "object",
         "properties": {
-            name: tables[shape]
-            if shape is not None
-            else {"type": "object", "properties": {}, "additionalProperties": False}
-            for name, shape in shapes.items()
+            name: {"anyOf": [own, tables[instead[name]]]} if name in instead else own
+            for name, own in own_tables.items()
         },
         "additionalProperties": False,
         "$defs": definitions,

@@ -12,7 +12,7 @@ from alknet.cli.doctor.finding import Finding, State
 from alknet.cli.identity import KEY_FILE
 from alknet.errors import SettingsError
 from alknet.services.storage.base import StorageSettings
-from alknet.settings import Settings
+from alknet.settings import RemoteSettings, Settings
 from alknet.transport.certificates import CertificateFiles
 
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -44,6 +44,9 @@ def permissions(config: Path, settings: Settings) -> Iterator[Finding]:
         )
     secrets = [config.parent / KEY_FILE]
     secrets += [config.parent / pair.key for pair in settings.tls.certificates]
+    for table in settings.services.values():
+        if isinstance(table, RemoteSettings) and table.key is not None:
+            secrets.append(config.parent / table.key)
     path = database(config, settings)
     if path is not None:
         secrets.append(path)
