@@ -6,7 +6,7 @@ import time
 import pytest
 
 from alknet.errors import Conflict, NotFound, Unavailable
-from alknet.store import migrations, tasks
+from alknet.store import migrations, task_rows, tasks
 from alknet.store.connection import open_writer
 
 LEASE = 30.0
@@ -78,7 +78,7 @@ def test_a_task_that_is_done(connection, now):
 
     done = submit(connection, given, now, output=b'{"url":"x"}')
     assert (done.state, done.output, done.error) == ("done", {"url": "x"}, None)
-    assert tasks.get(connection, made.id) == done
+    assert task_rows.get(connection, made.id) == done
     assert states(connection, made) == ["queued", "assigned", "running", "done"]
     assert waiting(connection) == 0
 
@@ -135,7 +135,7 @@ def test_only_who_was_handed_a_task_may_submit_it(connection, now, attempt, work
         tasks.extend(connection, given.id, attempt, worker, LEASE, now)
     with pytest.raises(NotFound, match="there is no task 'x'"):
         tasks.submit(connection, "x", attempt, worker, now, output=b"1")
-    assert tasks.get(connection, given.id) == given
+    assert task_rows.get(connection, given.id) == given
 
 
 def test_a_failure_that_trying_again_cannot_mend_is_the_end(connection, now):
@@ -173,7 +173,7 @@ def test_a_task_whose_worker_is_gone_is_another_ones_at_once(connection, now):
         submit(connection, lost, now, "w")
     assert submit(connection, again, now, "v").state == "done"
     tasks.release(connection, lost.id, 2, "its worker is gone", now)
-    assert tasks.get(connection, lost.id).state == "done"
+    assert task_rows.get(connection, lost.id).state == "done"
 
 
 def test_a_worker_that_comes_back_in_time_goes_on_with_what_it_had(connection, now):
@@ -199,7 +199,7 @@ def test_a_lease_that_runs_out_gives_the_task_back_and_one_that_is_extended_does
     tasks.extend(connection, given.id, 1, "w", LEASE, now + 20)
     assert tasks.expire(connection, now + LEASE) == []
     assert tasks.expire(connection, now + 20 + LEASE) == [given.id]
-    back = tasks.get(connection, given.id)
+    back = task_rows.get(connection, given.id)
     assert back.error == "w neither submitted it nor extended its lease"
     assert assign(connection, now + 60, "v").attempts == 2
 
@@ -209,7 +209,7 @@ def test_a_task_that_kills_its_workers_is_dead_in_the_end(connection, now):
     for attempt in (1, 2):
         given = assign(connection, now, f"w{attempt}")
         tasks.release(connection, given.id, attempt, "its worker is gone", now)
-    assert tasks.get(connection, made.id).state == "dead"
+    assert task_rows.get(connection, made.id).state == "dead"
     assert states(connection, made) == ["queued", "assigned", "queued", "assigned", "dead"]
     check(connection)
 
@@ -223,7 +223,7 @@ def test_a_claim_that_ran_out_while_no_node_ran_costs_an_attempt_and_no_task(con
             tasks.expire(connection, now + 2 * LEASE)
     # Here nobody has looked after the lease either: the queue alone gives the task again.
     assert assign(connection, now) is None
-    (task,) = tasks.page(connection, "dead", None, "", 9).tasks
+    (task,) = task_rows.page(connection, "dead", None, "", 9).tasks
     assert task.attempts == 2
     assert waiting(connection) == 0
 
@@ -238,7 +238,7 @@ def test_a_deadline_ends_a_task_wherever_it_is(connection, now, state):
             tasks.extend(connection, given.id, 1, "w", LEASE, now)
     assert tasks.next_change(connection, now) == now + 5.0
     assert tasks.expire(connection, now + 5.0) == [made.id]
-    dead = tasks.get(connection, made.id)
+    dead = task_rows.get(connection, made.id)
     assert (dead.state, dead.error) == ("dead", "it was not done by its deadline")
     if state != "queued":
         assert submit(connection, given, now + 5.0) == dead
@@ -258,13 +258,13 @@ def test_a_task_that_is_held_back_waits(connection, now):
 def test_tasks_are_listed_in_order_and_in_pages(connection, now):
     made = [create(connection, now + n, template="ab"[n % 2]) for n in range(5)]
     done = submit(connection, assign(connection, now, "w", "a"), now)
-    page = tasks.page(connection, None, None, "", 3)
+    page = task_rows.page(connection, None, None, "", 3)
     assert [task.id for task in page.tasks] == [task.id for task in made[:3]]
-    rest = tasks.page(connection, None, None, page.next, 3)
+    rest = task_rows.page(connection, None, None, page.next, 3)
     assert [task.id for task in rest.tasks] == [task.id for task in made[3:]]
     assert rest.next is None
-    assert tasks.page(connection, "done", None, "", 9).tasks == (done,)
-    assert len(tasks.page(connection, "queued", "a", "", 9).tasks) == 2
+    assert task_rows.page(connection, "done", None, "", 9).tasks == (done,)
+    assert len(task_rows.page(connection, "queued", "a", "", 9).tasks) == 2
 
 
 def test_what_is_over_is_forgotten_in_the_end_and_what_is_open_never(connection, now):
@@ -274,7 +274,7 @@ def test_what_is_over_is_forgotten_in_the_end_and_what_is_open_never(connection,
         submit(connection, assign(connection, now), now)
     assert tasks.prune(connection, 2) == 3
     assert tasks.prune(connection, 2) == 0
-    left = tasks.page(connection, None, None, "", 9).tasks
+    left = task_rows.page(connection, None, None, "", 9).tasks
     assert [task.state for task in left] == ["queued", "done", "done"]
 
 
@@ -283,4 +283,4 @@ def test_what_is_undone_never_was(connection, now):
         create(connection, now)
         raise KeyError
     assert waiting(connection) == 0
-    assert tasks.page(connection, None, None, "", 9).tasks == ()
+    assert task_rows.page(connection, None, None, "", 9).tasks == ()

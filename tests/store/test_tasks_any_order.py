@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alknet.errors import Conflict
-from alknet.store import migrations, tasks
+from alknet.store import migrations, task_rows, tasks
 from alknet.store.connection import open_writer
 
 LEASE = 30.0
@@ -129,7 +129,7 @@ class Tasks(RuleBasedStateMachine):
     @invariant()
     def what_is_over_stays_as_it_is(self):
         for id in self.made:
-            task = tasks.get(self.connection, id)
+            task = task_rows.get(self.connection, id)
             assert self.over.get(id, task) == task
             if task.state in OVER:
                 self.over[id] = task
@@ -141,11 +141,11 @@ class Tasks(RuleBasedStateMachine):
             "select offset, key, payload from _honker_stream where topic = 'tasks' order by offset"
         )
         for sequence, id, text in rows:
-            event = tasks.read_event(sequence, id, text)
+            event = task_rows.read_event(sequence, id, text)
             assert event.version > told[id].version if id in told else event.version == 1
             told[id] = event
         for id in self.made:
-            task = tasks.get(self.connection, id)
+            task = task_rows.get(self.connection, id)
             assert (told[id].state, told[id].attempt) == (task.state, task.attempts)
 
 

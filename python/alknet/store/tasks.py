@@ -13,13 +13,11 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from alknet.errors import Conflict, NotFound, Unavailable
-from alknet.protocol.task import State, Task, TaskEvent, TaskPage
-from alknet.store import queue
-from alknet.store.catalogue import MAX_PAGE
+from alknet.errors import Conflict, Unavailable
+from alknet.protocol.task import State, Task
+from alknet.store import queue, task_rows
+from alknet.store.task_rows import Row
 
-# What the events of tasks are filed under, beside the streams of the graphs.
-TOPIC: Final = "tasks"
 # So much longer than a lease lasts a claim in the queue.
 _GRACE_SECONDS: Final = 60
 # The queue is told to try without end: how often a task is tried is for its row to say.
@@ -27,37 +25,6 @@ _UNBOUNDED: Final = 1_000_000
 # How many leases and deadlines one transaction looks after, after a crash of many workers.
 _STEP: Final = 100
 _LONGEST_PAUSE: Final = 300
-
-_COLUMNS: Final = (
-    "id, template, input, state, attempts, max_attempts, worker, output, error, deadline, creator, "
-    "key, version, created_at, updated_at"
-)
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.decode
-
-
-class _Event(msgspec.Struct, frozen=True, array_like=True):
-    template: str
-    state: State
-    attempt: int
-    worker: str | None
-    version: int
-    at: float
-
-
-_decode_event: Final = msgspec.json.Decoder(_Event).decode
-
-
-class _Row(msgspec.Struct, frozen=True):
-    """A task with what nobody is told of it: its entry in the queue."""
-
-    task: Task
-    job: int | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anything can still come of it."""
-        return self.job is not None
 
 
 def create(
@@ -81,10 +48,10 @@ def create(
     """
     if key is not None:
         found = connection.execute(
-            f"select {_COLUMNS} from tasks where creator = ? and key = ?", (creator, key)
+            f"select {task_rows.COLUMNS} from tasks where creator = ? and key = ?", (creator, key)
         ).fetchone()
         if found is not None:
-            return _same(_task(found), template, input)
+            return _same(task_rows.read_task(found), template, input)
     count: Any = connection.execute("select count(*) from tasks where job is not null").get
     if count >= room:
         raise Unavailable(
@@ -105,36 +72,7 @@ def create(
             *(now, now, job, now + delay),
         ),
     )
-    return _told(connection, id)
-
-
-def get(connection: apsw.Connection, id: str) -> Task:
-    """Return the task called *id*.
-
-    Raises:
-        NotFound: there is none.
-    """
-    return _row(connection, id).task
-
-
-def page(
-    connection: apsw.Connection,
-    state: State | None,
-    template: str | None,
-    after: str,
-    limit: int,
-) -> TaskPage:
-    """Return at most *limit* tasks that follow *after*, of a *state* and *template* if given."""
-    limit = min(limit, MAX_PAGE)
-    wanted = {"state = ?": state, "template = ?": template}
-    given = {term: value for term, value in wanted.items() if value is not None}
-    where = " and ".join(["id > ?", *given])
-    rows = connection.execute(
-        f"select {_COLUMNS} from tasks where {where} order by id limit ?",
-        (after, *given.values(), limit),
-    )
-    tasks = tuple(map(_task, rows))
-    return TaskPage(tasks, tasks[-1].id if len(tasks) == limit else None)
+    return task_rows.tell(connection, id)
 
 
 def is_waiting(connection: apsw.Connection, templates: Sequence[str], now: float) -> bool:
@@ -170,13 +108,13 @@ def assign(
             if not jobs:
                 break
             (job,) = jobs
-            row = _find(connection, job.payload.decode())
+            row = task_rows.find(connection, job.payload.decode())
             if row is None or row.job != job.id:
                 queue.acknowledge(connection, job)  # of a task that is over
             elif row.task.attempts >= row.task.max_attempts:
                 _finish(connection, row, "dead", now, error=_worn_out(row.task))
             else:
-                _set(
+                task_rows.change(
                     connection,
                     row.task.id,
                     now,
@@ -186,7 +124,7 @@ def assign(
                     lease=now + lease,
                     due=None,
                 )
-                return _told(connection, row.task.id)
+                return task_rows.tell(connection, row.task.id)
     return None
 
 
@@ -214,8 +152,8 @@ def extend(
         # No event: nothing has changed that anybody could see.
         connection.execute("update tasks set lease = ? where id = ?", (now + lease, id))
         return task
-    _set(connection, id, now, state="running", lease=now + lease, due=None)
-    return _told(connection, id)
+    task_rows.change(connection, id, now, state="running", lease=now + lease, due=None)
+    return task_rows.tell(connection, id)
 
 
 def submit(
@@ -252,7 +190,7 @@ def submit(
 
 def release(connection: apsw.Connection, id: str, attempt: int, why: str, now: float) -> None:
     """Give back a task whose worker is gone, at once, if it is still at that *attempt*."""
-    row = _find(connection, id)
+    row = task_rows.find(connection, id)
     if row is None or row.task.attempts != attempt:
         return
     if row.task.state in ("assigned", "running"):
@@ -267,13 +205,13 @@ def expire(connection: apsw.Connection, now: float) -> list[str]:
         (now, _STEP),
     ).fetchall()
     for (id,) in late:
-        row = _row(connection, id)
+        row = task_rows.load(connection, id)
         _finish(connection, row, "dead", now, error="it was not done by its deadline")
     left: list[Any] = connection.execute(
         "select id from tasks where lease <= ? limit ?", (now, _STEP)
     ).fetchall()
     for (id,) in left:
-        row = _row(connection, id)
+        row = task_rows.load(connection, id)
         why = f"{row.task.worker} neither submitted it nor extended its lease"
         _give_back(connection, row, why, now, 0)
     return [id for (id,) in (*late, *left)]
@@ -289,16 +227,8 @@ def prune(connection: apsw.Connection, keep: int) -> int:
     return connection.changes()
 
 
-def read_event(sequence: int, id: str, text: str) -> TaskEvent:
-    """Return the event that was written as *text*."""
-    told = _decode_event(text)
-    return TaskEvent(
-        sequence, id, told.template, told.state, told.attempt, told.worker, told.version, told.at
-    )
-
-
 def _same(task: Task, template: str, input: bytes) -> Task:
-    if (task.template, task.input) != (template, _decode(input)):
+    if (task.template, task.input) != (template, msgspec.json.decode(input)):
         raise Conflict(
             f"the key {task.key!r} is that of the task {task.id}, which asks for something else: "
             f"give each task a key of its own",
@@ -311,21 +241,21 @@ def _queue(template: str) -> str:
     return f"task/{template}"
 
 
-def _job(row: _Row) -> queue.Job:
+def _job(row: Row) -> queue.Job:
     """Return the entry of *row*, as who holds it names it to the queue."""
     assert row.job is not None
     task = row.task
     return queue.Job(row.job, _queue(task.template), b"", 0, task.worker or "", 0)
 
 
-def _held(connection: apsw.Connection, id: str, attempt: int, worker: str) -> _Row:
+def _held(connection: apsw.Connection, id: str, attempt: int, worker: str) -> Row:
     """Return the task that *worker* was handed as *attempt*, and nobody since.
 
     Raises:
         NotFound: there is no such task.
         Conflict: somebody else was, or nobody.
     """
-    row = _row(connection, id)
+    row = task_rows.load(connection, id)
     if (row.task.attempts, row.task.worker) != (attempt, worker):
         raise _lost(row.task, attempt, worker)
     return row
@@ -341,7 +271,7 @@ def _lost(task: Task, attempt: int, worker: str) -> Conflict:
 
 
 def _give_back(
-    connection: apsw.Connection, row: _Row, why: str, now: float, pause: int | None
+    connection: apsw.Connection, row: Row, why: str, now: float, pause: int | None
 ) -> Task:
     """Have the task tried again in *pause* seconds, or end it if it was tried often enough."""
     task = row.task
@@ -354,8 +284,10 @@ def _give_back(
         queue.retry(connection, _job(row), why, delay=delay)
     except Conflict:
         delay = 0  # The claim ran out too, so that the queue has taken it back by itself.
-    _set(connection, task.id, now, state="queued", error=why, lease=None, due=now + delay)
-    return _told(connection, task.id)
+    task_rows.change(
+        connection, task.id, now, state="queued", error=why, lease=None, due=now + delay
+    )
+    return task_rows.tell(connection, task.id)
 
 
 def _worn_out(task: Task) -> str:
@@ -364,7 +296,7 @@ def _worn_out(task: Task) -> str:
 
 def _finish(
     connection: apsw.Connection,
-    row: _Row,
+    row: Row,
     state: State,
     now: float,
     *,
@@ -376,49 +308,5 @@ def _finish(
     queue.withdraw(connection, row.job)
     text = None if output is None else output.decode()
     gone: dict[str, Any] = {"job": None, "due": None, "lease": None}
-    _set(connection, row.task.id, now, state=state, output=text, error=error, **gone)
-    return _told(connection, row.task.id)
-
-
-def _set(connection: apsw.Connection, id: str, now: float, **columns: Any) -> None:
-    words = ", ".join(f"{name} = ?" for name in columns)
-    connection.execute(
-        f"update tasks set {words}, version = version + 1, updated_at = ? where id = ?",
-        (*columns.values(), now, id),
-    )
-
-
-def _told(connection: apsw.Connection, id: str) -> Task:
-    """Write the event that tells how the task stands now; return it."""
-    task = _row(connection, id).task
-    event = _Event(
-        task.template, task.state, task.attempts, task.worker, task.version, task.updated_at
-    )
-    connection.execute(
-        "insert into _honker_stream (topic, key, payload) values (?, ?, ?)",
-        (TOPIC, id, _encode(event).decode()),
-    )
-    return task
-
-
-def _row(connection: apsw.Connection, id: str) -> _Row:
-    found = _find(connection, id)
-    if found is None:
-        raise NotFound(
-            f"there is no task {id!r}: it never was, or was over so long ago that it was forgotten"
-        )
-    return found
-
-
-def _find(connection: apsw.Connection, id: str) -> _Row | None:
-    found: Any = connection.execute(
-        f"select {_COLUMNS}, job from tasks where id = ?", (id,)
-    ).fetchone()
-    return None if found is None else _Row(_task(found[:-1]), found[-1])
-
-
-def _task(row: Any) -> Task:
-    """Return the task in *row*, whose columns are in the order of its fields."""
-    id, template, input, state, attempts, max_attempts, worker, output, *rest = row
-    done = None if output is None else _decode(output)
-    return Task(id, template, _decode(input), state, attempts, max_attempts, worker, done, *rest)
+    task_rows.change(connection, row.task.id, now, state=state, output=text, error=error, **gone)
+    return task_rows.tell(connection, row.task.id)

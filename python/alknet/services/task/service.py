@@ -8,11 +8,10 @@ needs to be told, and never has to look.
 
 import heapq
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, Self
 
 import apsw
 import msgspec
@@ -37,7 +36,8 @@ from alknet.protocol.task import (
 )
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
-from alknet.store import tasks
+from alknet.services.task.desk import Desk, Seat
+from alknet.store import task_rows, tasks
 from alknet.store.database import Database
 from alknet.store.feed import Feed
 
@@ -65,55 +65,6 @@ class TaskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 30.0
     attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     payload_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1024 * 1024
-
-
-class Seat(NamedTuple):
-    """What the writer's thread is told of a desk: it has `room` for more, and has `held` tasks."""
-
-    worker: str
-    templates: tuple[str, ...]
-    held: int
-    room: int
-
-
-class Desk:
-    """One subscription of a worker: the templates it knows, and the tasks it has in hand.
-
-    `held` has the number of the attempt for each task, submitted ones left out.
-    """
-
-    def __init__(self, worker: str, templates: tuple[str, ...], slots: int) -> None:
-        self.worker = worker
-        self.templates = templates
-        self.held: dict[str, int] = {}
-        self.is_open = True
-        self._slots = slots
-        self._ready: deque[Task] = deque()
-        self._wakeup = Wakeup()
-
-    @property
-    def room(self) -> int:
-        """How many more tasks may be handed to it."""
-        return max(self._slots - len(self.held), 0)
-
-    @property
-    def seat(self) -> Seat:
-        """What to know of it to hand it something."""
-        return Seat(self.worker, self.templates, len(self.held), self.room)
-
-    def put(self, task: Task) -> None:
-        """Hand it *task*."""
-        self.held[task.id] = task.attempts
-        self._ready.append(task)
-        self._wakeup.set()
-        # Who is asked for all it can do begins with another template each time.
-        self.templates = (*self.templates[1:], self.templates[0])
-
-    async def take(self) -> Task:
-        """Return the next task that was handed to it."""
-        while not self._ready:
-            await self._wakeup.wait()
-        return self._ready.popleft()
 
 
 class TaskService(Service, namespace="task"):
@@ -170,12 +121,12 @@ class TaskService(Service, namespace="task"):
 
     @handler(concurrent=True)
     def get(self, request: GetTask) -> Task:
-        return self._database.look(lambda connection: tasks.get(connection, request.task))
+        return self._database.look(lambda connection: task_rows.get(connection, request.task))
 
     @handler(concurrent=True)
     def list(self, request: ListTasks) -> TaskPage:
         return self._database.look(
-            lambda connection: tasks.page(
+            lambda connection: task_rows.page(
                 connection, request.state, request.template, request.after, request.limit
             )
         )
@@ -185,15 +136,15 @@ class TaskService(Service, namespace="task"):
         after = request.after
         if request.task is not None:
             after = self._feed.latest()
-            found = self._database.look(partial(tasks.get, id=request.task))
+            found = self._database.look(partial(task_rows.get, id=request.task))
             yield _as_event(found, after)
             if found.state in _OVER:
                 return
-        async with aclosing(self._feed.follow_rows(tasks.TOPIC, after)) as rows:
+        async with aclosing(self._feed.follow_rows(task_rows.TOPIC, after)) as rows:
             async for sequence, id, text in rows:
                 if request.task not in (None, id):
                     continue
-                event = tasks.read_event(sequence, id, text)
+                event = task_rows.read_event(sequence, id, text)
                 yield event
                 if request.task is not None and event.state in _OVER:
                     return
@@ -246,7 +197,7 @@ class TaskService(Service, namespace="task"):
         if not desks or any(task.id in desk.held for desk in desks):
             return
         # It may have been submitted too while this extension was on its way back from the disk.
-        found = self._database.look(partial(tasks.get, id=task.id))
+        found = self._database.look(partial(task_rows.get, id=task.id))
         if (found.state, found.attempts) == ("running", task.attempts):
             desks[-1].held[task.id] = task.attempts
 
