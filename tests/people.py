@@ -1,10 +1,12 @@
 """Who calls in the tests: a seed for the node, and keys and names for its peers."""
 
+import hashlib
+
 from alknet import NodeSettings, Settings
 from alknet.identity import Identity
 from alknet.keys import Keyring, ssh_public_line
 from alknet.runtime.vault import IDENTITY_PATH
-from alknet.services.auth.keyset import AuthSettings, Peer
+from alknet.services.auth.keyset import AuthSettings, Peer, Token
 from alknet.services.config import ConfigSettings
 
 PHRASE = "abandon " * 11 + "about"
@@ -14,6 +16,11 @@ _PEERS = Keyring.from_mnemonic(PHRASE, "peers")
 ALICE_KEY = _PEERS.ed25519("m/1'")
 WORKER_KEY = _PEERS.ed25519("m/2'")
 STRANGER_KEY = _PEERS.ed25519("m/3'")
+
+# A key of that seed proves a node that says who others are, whom others know by its token.
+AUTHORITY_SEED = (PHRASE, "authority")
+CI_TOKEN = "hunter2-hunter2-hunter2"
+CI = Token("ci", f"sha256:{hashlib.sha256(CI_TOKEN.encode()).hexdigest()}", frozenset({"a"}))
 
 ALICE = Identity("alice", frozenset({"echo:*"}))
 ROOT = Identity("root", frozenset({"*"}))
@@ -49,4 +56,13 @@ def node_settings(*peers, listen=("ws://127.0.0.1:0",), tokens=(), **fields):
             "config": ConfigSettings(),
         },
         **fields,
+    )
+
+
+def auth_node_settings(url, *peers):
+    """Return the settings of a node that says who others are, to the node of PHRASE's seed."""
+    asker = Keyring.from_mnemonic(PHRASE).ed25519(IDENTITY_PATH)
+    known = peers or (peer("bob", WORKER_KEY, "services:*", "auth:session"),)
+    return node_settings(
+        peer("head", asker, "auth:verify"), *known, name="authority", listen=(url,), tokens=(CI,)
     )

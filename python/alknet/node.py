@@ -16,6 +16,7 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.session import Session
+from alknet.connect import connect
 from alknet.elsewhere import Elsewhere
 from alknet.errors import (
     AlknetError,
@@ -79,7 +80,7 @@ class Node:
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._quota = Quota(trio.current_time)
         section = self._stack.section
-        self._host = Host(self.dispatcher, vault, section, folder, self._fare, self._quota)
+        self._host = Host(self.dispatcher, vault, section, folder, self._fare, self._quota, connect)
         self._acceptor = Acceptor(
             settings,
             self.dispatcher,

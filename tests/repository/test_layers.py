@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "testing": {"*"},
     "node": {
         "acceptor",
+        "connect",
         "elsewhere",
         "stack",
         "services",

@@ -1,14 +1,17 @@
 """Host: what a node gives to each of its services."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import trio
 
+from alknet.call.client import Client
 from alknet.call.home import Home
 from alknet.call.session import Session
 from alknet.errors import InvalidInput, SettingsError
+from alknet.keys import Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
@@ -16,6 +19,16 @@ from alknet.quota.quota import Quota
 from alknet.runtime.vault import Vault
 
 T = TypeVar("T")
+
+
+class Connect(Protocol):
+    """Opens a link to another node, as `alknet.connect` does."""
+
+    def __call__(
+        self, url: str, *, identity: Ed25519Key, expect: str | None
+    ) -> AbstractAsyncContextManager[Client]:
+        """Return a client of the node at *url* that shows the key *expect*, to be entered."""
+        ...
 
 
 class Host:
@@ -35,6 +48,7 @@ class Host:
         folder: Path = Path(),
         services: Callable[[], tuple[ServiceStats, ...]] = tuple,
         quota: Quota | None = None,
+        connect: Connect | None = None,
     ) -> None:
         self.home = home
         self.vault = vault
@@ -43,7 +57,14 @@ class Host:
         self.services = services
         self.granted: dict[Session, Granted] = {}
         self._lent: dict[type[Any], Any] = {}
+        self._connect = connect
         self._quota = quota or Quota(trio.current_time)
+
+    @property
+    def connect(self) -> Connect:
+        """What a service asks another node with."""
+        assert self._connect is not None, "this host was given no way to other nodes"
+        return self._connect
 
     def limit(self, limits: RateLimits) -> None:
         """Have the node enforce *limits* on links and calls from now on."""

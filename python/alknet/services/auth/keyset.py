@@ -98,6 +98,11 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     With `backend` "sqlite" the principals of [storage] are let in too, by the keys, authorities and
     API keys that the database has for them. What stands here goes first, and what is `revoked` here
     is good for nothing there.
+
+    With `remote`, the URL of an auth node, that one is asked about whoever is not listed here.
+    `expect` is the fingerprint of the key that it must hold, needed unless its certificate says who
+    it is; `key` is a file with the OpenSSH private key that we prove ourselves with there, or
+    without it the node's own identity is. What it says is believed for `remember` seconds.
     """
 
     peers: tuple[Peer, ...] = ()
@@ -105,8 +110,13 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     revoked: tuple[Fingerprint, ...] = ()
     backend: Literal["memory", "sqlite"] = "memory"
+    remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls)://[^/]+$")] | None = None
+    expect: Fingerprint | None = None
+    key: Path | None = None
+    remember: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
 
     def __post_init__(self) -> None:
+        self._check_remote()
         names: set[str] = set()
         for name in [each.name for each in self.peers] + [each.name for each in self.tokens]:
             if name in names:
@@ -119,6 +129,19 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     _own(owners, key.fingerprint.encode(), peer.name, "key")
         for token in self.tokens:
             _own(owners, token.digest, token.name, "token")
+
+    def _check_remote(self) -> None:
+        if self.remote is None:
+            return
+        if self.backend != "memory":
+            raise InvalidInput(
+                f"`remote` asks another node, and `backend` is {self.backend!r}: leave out one"
+            )
+        if self.expect is None and not self.remote.startswith(("wss://", "tls://")):
+            raise InvalidInput(
+                f"whoever answers at {self.remote} would say who is let in: name the fingerprint "
+                f"that it must have (`expect`), or use tls:// or wss://"
+            )
 
 
 def _own(owners: dict[bytes, str], credential: bytes, name: str, what: str) -> None:

@@ -1,14 +1,14 @@
 """AuthService: asks its key set, which is swapped whole when it is read anew.
 
 The key set is what is listed in stack.toml, alone (the memory backend) or with what the database
-has beside it (the sqlite backend, `stored`).
+has beside it (the sqlite backend, `stored`). The remote backend is a service of its own, `remote`.
 """
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 import structlog
 import trio
@@ -55,6 +55,13 @@ class AuthService(Service, namespace="auth"):
     settings_type = AuthSettings
     reloads = (ReloadKeys(),)
 
+    # Those that are services of their own, since they answer otherwise, by name.
+    _backends: ClassVar[dict[str, type["AuthService"]]] = {}
+
+    def __init_subclass__(cls, *, backend: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._backends[backend] = cls
+
     def __init__(self, settings: AuthSettings, host: Host) -> None:
         self._host = host
         self._settings = settings
@@ -67,7 +74,9 @@ class AuthService(Service, namespace="auth"):
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.section(cls.namespace), host)
+        settings: AuthSettings = host.section(cls.namespace)
+        kind = cls if settings.remote is None else cast("type[Self]", cls._backends["remote"])
+        return kind(settings, host)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -110,7 +119,7 @@ class AuthService(Service, namespace="auth"):
         return self._keys.key(checked, request.source, now)
 
     @handler
-    async def reload(self, _: ReloadKeys) -> KeyCount:
+    async def reload(self, request: ReloadKeys) -> KeyCount:
         settings: AuthSettings = self._host.reread(self.namespace)
         self._refuse_another(settings)
         self._keys = self._key_set(settings)
@@ -160,12 +169,14 @@ class AuthService(Service, namespace="auth"):
         return StoredKeys(settings, self._host.folder, self._database)
 
     def _refuse_another(self, settings: AuthSettings) -> None:
-        if settings.backend != self._settings.backend:
-            raise InvalidInput(
-                f"`backend` under [auth] is {settings.backend!r} now, and the node runs with "
-                f"{self._settings.backend!r}: restart it, or put that back",
-                details={"field": "backend"},
-            )
+        for field in ("backend", "remote", "expect", "key"):
+            asked, found = getattr(settings, field), getattr(self._settings, field)
+            if asked != found:
+                raise InvalidInput(
+                    f"`{field}` under [auth] is {asked!r} now, and the node runs with {found!r}: "
+                    f"restart it, or put that back",
+                    details={"field": field},
+                )
 
     async def _keep_ending(self, database: Database) -> None:
         """End links each time that something about identities or rights has changed."""
@@ -200,11 +211,10 @@ class AuthService(Service, namespace="auth"):
 
     def _end_links(self, why: str) -> int:
         """End what would not be let in now as it was then: sessions, and links; return how many."""
-        now = time.time()
-        self._sessions.keep(lambda opener: self._keys.still_grants(opener, now))
+        self._sessions.keep(self._still_grants)
         ended = 0
         for session, granted in list(self._host.granted.items()):
-            if not self._still_grants(granted, now):
+            if not self._still_grants(granted):
                 log.warning(
                     "link ended", peer=session.peer, remote=session.link.peer_address, why=why
                 )
@@ -212,11 +222,11 @@ class AuthService(Service, namespace="auth"):
                 ended += 1
         return ended
 
-    def _still_grants(self, granted: Granted, now: float) -> bool:
+    def _still_grants(self, granted: Granted) -> bool:
         credential = granted.credential
         if credential is not None and credential.kind == "session":
             return credential in self._sessions
-        return self._keys.still_grants(granted, now)
+        return self._keys.still_grants(granted, time.time())
 
 
 def _check_key(public_key: bytes) -> None:

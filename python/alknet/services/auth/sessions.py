@@ -62,6 +62,10 @@ class Sessions:
             return None
         return session.granted
 
+    def openers(self) -> list[Granted]:
+        """Return what those came with who have been given tokens."""
+        return [each.opener for each in self._by_hash.values()]
+
     def keep(self, is_good: Callable[[Granted], bool]) -> None:
         """Take back the tokens of those who came with what *is_good* no longer."""
         for name, each in list(self._by_hash.items()):
