@@ -49,7 +49,8 @@ async def test_it_says_more_as_json(stack):
     async with running("serve", *config(stack), *phrase(stack), "--json") as node:
         ready = msgspec.json.decode(await node.line())
 
-    assert ready.pop("ready").startswith("ws://127.0.0.1:")
+    assert ready["ready"].startswith("ws://127.0.0.1:")
+    assert ready.pop("urls") == [ready.pop("ready")]
     assert ready == {
         "node": "head",
         "services": ["services", "secrets", "storage", "task", "worker", "auth", "config"],

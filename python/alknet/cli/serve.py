@@ -57,9 +57,9 @@ def serve(
     """Run the node that a stack.toml describes.
 
     Asks for the recovery phrase at the terminal, without echo, unless told where to read it. Prints
-    one line, `ready URL`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM let
-    calls in flight finish, for as long as `drain` allows; a second one does not. SIGHUP reads the
-    settings anew, those that can change while the node runs.
+    one line, `ready URL...`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM
+    let calls in flight finish, for as long as `drain` allows; a second one does not. SIGHUP reads
+    the settings anew, those that can change while the node runs.
     """
     settings = load(config)
     logs.configure(level="debug" if debug else settings.node.log, is_verbose=debug)
@@ -132,6 +132,7 @@ def _say_ready(node: Node, *, as_json: bool) -> None:
     key = node.vault.identity()
     facts = {
         "ready": node.url,
+        "urls": node.urls,
         "node": node.name,
         "services": node.services,
         "identity": None if key is None else ssh_fingerprint(key.public_key),
@@ -140,7 +141,7 @@ def _say_ready(node: Node, *, as_json: bool) -> None:
         if as_json:
             emit_line(facts)
         else:
-            emit(f"ready {node.url}")
+            emit(f"ready {' '.join(node.urls)}")
     except (ReaderLeft, OSError) as error:
         # Those who call the node need no line on our stdout.
         log.warning("nobody reads stdout", why=str(error))
