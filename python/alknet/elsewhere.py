@@ -7,8 +7,6 @@ calls fail at once.
 """
 
 import math
-import os
-import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -31,12 +29,10 @@ from alknet.call.session import Session
 from alknet.dialer import Dialer
 from alknet.errors import (
     AlknetError,
-    BadKey,
     Disconnected,
     Forbidden,
     Locked,
     Refused,
-    SettingsError,
     Unauthenticated,
     Unavailable,
     UnknownCode,
@@ -45,6 +41,7 @@ from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.request import Kind, Request, Subscription, Upload
 from alknet.runtime.background import open_background
+from alknet.runtime.key_file import read_private_key
 from alknet.runtime.service import Handler, Service
 from alknet.settings import RemoteSettings
 from alknet.transport import road
@@ -59,7 +56,6 @@ _LONGEST_AWAY: Final = 1.0
 _FIRST_LINK_SECONDS: Final = 1.0
 _LINK_LOST: Final = "the link was lost"
 _FORWARD: Final = "identity:forward"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Elsewhere(Service):
@@ -92,7 +88,7 @@ class Elsewhere(Service):
         )
         self._url = table.remote
         self._expect = table.expect
-        self._key = None if table.key is None else _read_key(folder / table.key)
+        self._key = None if table.key is None else read_private_key(folder / table.key)
         self._identity = identity
         self._itself = itself
         self._limits = limits
@@ -253,24 +249,3 @@ def _standing_for(handler: Handler) -> Handler:
         is_async=not handler.is_stream,
         wants_context=True,
     )
-
-
-def _read_key(path: Path) -> Ed25519Key:
-    """Return the key in the OpenSSH private key file *path*.
-
-    Raises:
-        SettingsError: it cannot be read, others can read it too, or it holds no such key.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & _OTHERS:
-                raise SettingsError(
-                    f"{path} holds a private key and others on this machine can read it "
-                    f"(mode {mode:04o}): chmod 600 {path}"
-                )
-            return Ed25519Key.from_openssh(file.read())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {(error.strerror or '').lower()}") from None
-    except BadKey as error:
-        raise SettingsError(f"{path}: {error}") from None

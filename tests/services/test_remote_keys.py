@@ -199,8 +199,32 @@ def test_settings_that_cannot_be_meant_are_refused(fields, words):
         AuthSettings(**fields)
 
 
+STACK = """
+[auth]
+remote = "{url}"
+expect = "{expect}"
+key = "asker"
+"""
+
+
+async def test_a_node_with_a_locked_vault_asks_with_the_key_in_a_file(tmp_path, expect, authority):
+    made = auth_node_settings(
+        "ws://127.0.0.1:0",
+        peer("asker", STRANGER_KEY, "auth:verify"),
+        peer("bob", WORKER_KEY, *BOB.scopes),
+    )
+    key = tmp_path / "asker"
+    key.touch(mode=0o600)
+    key.write_text(STRANGER_KEY.to_openssh())
+    async with open_node(made, keyring=authority) as auth_node:
+        (tmp_path / "stack.toml").write_text(STACK.format(url=auth_node.url, expect=expect))
+        async with open_node(tmp_path / "stack.toml") as node:
+            await linked(node)
+            assert (await node.client.call(ASK_BOB)).identity == BOB
+
+
 async def test_a_key_that_cannot_be_read_is_named(tmp_path, keyring, expect):
     made = settings("ws://127.0.0.1:1", expect, key=tmp_path / "none")
-    with pytest.raises(SettingsError, match="none cannot be used"):
+    with pytest.raises(SettingsError, match=r"cannot read .*none: no such file"):
         async with open_node(made, keyring=keyring):
             pass

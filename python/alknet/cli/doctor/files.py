@@ -11,6 +11,7 @@ from typing import Final
 from alknet.cli.doctor.finding import Finding, State
 from alknet.cli.identity import KEY_FILE
 from alknet.errors import SettingsError
+from alknet.services.auth.keyset import AuthSettings
 from alknet.services.storage.base import StorageSettings
 from alknet.settings import RemoteSettings, Settings
 from alknet.transport.certificates import CertificateFiles
@@ -45,7 +46,7 @@ def permissions(config: Path, settings: Settings) -> Iterator[Finding]:
     secrets = [config.parent / KEY_FILE]
     secrets += [config.parent / pair.key for pair in settings.tls.certificates]
     for table in settings.services.values():
-        if isinstance(table, RemoteSettings) and table.key is not None:
+        if isinstance(table, RemoteSettings | AuthSettings) and table.key is not None:
             secrets.append(config.parent / table.key)
     path = database(config, settings)
     if path is not None:

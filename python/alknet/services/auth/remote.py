@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,8 +18,7 @@ import trio
 
 from alknet.call.backoff import backoff
 from alknet.call.remote import RemoteClient
-from alknet.errors import AlknetError, BadKey, CallError, Locked, SettingsError, Unavailable
-from alknet.keys import Ed25519Key
+from alknet.errors import AlknetError, CallError, Locked, Unavailable
 from alknet.protocol.auth import (
     Credential,
     Denied,
@@ -32,6 +30,7 @@ from alknet.protocol.auth import (
     VerifyToken,
 )
 from alknet.runtime.host import Host
+from alknet.runtime.key_file import read_private_key
 from alknet.runtime.service import handler
 from alknet.services.auth.keyset import AuthSettings
 from alknet.services.auth.recent import Recent
@@ -74,7 +73,7 @@ class RemoteAuth(AuthService, backend="remote"):
         super().__init__(settings, host)
         assert settings.remote is not None
         self._url = settings.remote
-        self._key = None if settings.key is None else _read_key(host.folder / settings.key)
+        self._key = None if settings.key is None else read_private_key(host.folder / settings.key)
         self._client: RemoteClient | None = None
         self._granted: Recent[bytes, _Answer] = Recent(_HOT)
         self._denied: Recent[bytes, _Answer] = Recent(_MISSES)
@@ -240,10 +239,3 @@ def _is_over(verdict: Granted | Denied) -> bool:
         and verdict.expires is not None
         and verdict.expires <= time.time()
     )
-
-
-def _read_key(path: Path) -> Ed25519Key:
-    try:
-        return Ed25519Key.from_openssh(path.read_bytes())
-    except (OSError, BadKey) as error:
-        raise SettingsError(f"`key` under [auth]: {path} cannot be used: {error}") from None
