@@ -12,8 +12,8 @@ from alknet.protocol.directory import ListOperations
 from alknet.protocol.secret import DeriveEd25519
 from alknet.runtime.vault import IDENTITY_PATH
 
-from ..cli.command import running
 from ..people import PHRASE, WORKER_KEY
+from .place import Place
 
 HEAD_PHRASE = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 SEED = Keyring.from_mnemonic(PHRASE)
@@ -58,34 +58,6 @@ name = "worker-1"
 keys = ["{ssh_public_line(WORKER_KEY.public_key)}"]
 scopes = ["secrets:derive"]
 """
-
-
-class Place:
-    """A folder with the files of a node, which is started in it again and again."""
-
-    def __init__(self, folder, toml, phrase, **fields):
-        self._folder = folder
-        self._toml = toml
-        self._fields = fields
-        self._phrase = phrase
-        self.url = fields.pop("url")
-
-    @asynccontextmanager
-    async def serving(self):
-        """Run the node, at the same port as before, until the block is left: then `kill -9`."""
-        self._folder.mkdir(exist_ok=True)
-        files = {
-            "stack.toml": self._toml.format(url=self.url, **self._fields),
-            "phrase": self._phrase,
-        }
-        for name, text in files.items():
-            path = self._folder / name
-            path.touch(0o600)
-            path.write_text(text)
-        async with running("serve", "--phrase-file", "phrase", cwd=self._folder) as node:
-            self.url = (await node.line()).removeprefix("ready ")
-            assert self.url, await node.end()
-            yield
 
 
 @pytest.fixture(params=["tls", "wss"])
