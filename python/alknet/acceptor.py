@@ -23,6 +23,7 @@ from alknet.protocol.auth import (
 )
 from alknet.protocol.storage.record import RecordAudit
 from alknet.quota.quota import Quota
+from alknet.runtime.host import Host
 from alknet.settings import Settings
 from alknet.transport.address import host_of
 from alknet.transport.admission import admit
@@ -40,7 +41,7 @@ class Acceptor:
 
     *client* asks the node's own auth service, and tells its audit log. *key* is what proves which
     node this is, None while its vault is locked. `sessions` are the links that are open, and
-    *granted* says by what each was let in.
+    the *host* is told by what each was let in.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Acceptor:
         *,
         key: Callable[[], Ed25519Key | None],
         quota: Quota,
-        granted: dict[Session, Granted],
+        host: Host,
     ) -> None:
         self.sessions: set[Session] = set()
         self._settings = settings
@@ -59,7 +60,7 @@ class Acceptor:
         self._client = client
         self._key = key
         self._quota = quota
-        self._granted = granted
+        self._host = host
 
     async def serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link, or its right to be, ends."""
@@ -115,16 +116,21 @@ class Acceptor:
             link, identity=identity, dispatcher=self._dispatcher, limits=self._settings.limits
         )
         self.sessions.add(session)
-        self._granted[session] = granted
+        self._host.granted[session] = granted
         self._dispatcher.peers.add(session)
         try:
+            # What is taken back from now on ends the session; what was since it was asked about,
+            # while the handshake went on, nobody has looked for among the links that are open.
+            if not self._host.still_grants(granted):
+                log.warning("link ended", peer=identity.id, why="its credential was taken back")
+                return
             with self._until(granted.expires) as time_left:
                 await session.run()
             if time_left.cancelled_caught:
                 log.warning("link ended", peer=identity.id, why="its credential has expired")
         finally:
             self._dispatcher.peers.remove(session)
-            self._granted.pop(session, None)
+            self._host.granted.pop(session, None)
             self.sessions.discard(session)
             log.info("connection closed", remote=link.peer_address, peer=identity.id)
 

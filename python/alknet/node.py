@@ -87,7 +87,7 @@ class Node:
             self.client,
             key=vault.identity,
             quota=self._quota,
-            granted=self._host.granted,
+            host=self._host,
         )
         self._gate = Gate(
             key=vault.identity,

@@ -37,7 +37,8 @@ class Host:
     `section(namespace)` reads that table of stack.toml anew and returns it checked; it raises
     SettingsError, and the service keeps what it has, if the file has a fault. `folder` is where a
     relative path in it begins: beside the file, or here if there is none. `services()` tells how
-    the services of the node fare. `granted` says by what each open link was let in.
+    the services of the node fare. `granted` says by what each open link was let in, and
+    `still_grants` tells whether that would be granted now; who lets links in sets it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Host:
         self.folder = folder
         self.services = services
         self.granted: dict[Session, Granted] = {}
+        self.still_grants: Callable[[Granted], bool] = lambda _: True
         self._lent: dict[type[Any], Any] = {}
         self._connect = connect
         self._quota = quota or Quota(trio.current_time)

@@ -86,6 +86,8 @@ class RemoteAuth(AuthService, backend="remote"):
             yield
             nursery.cancel_scope.cancel()
 
+    # A handler may be a plain function or an async one; for a type checker they are not the same.
+
     @handler(concurrent=True)
     async def verify(self, request: VerifyPubkey) -> Granted | Denied:  # type: ignore[override]
         return await self._found(request, super().verify(request))

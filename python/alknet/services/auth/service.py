@@ -69,6 +69,7 @@ class AuthService(Service, namespace="auth"):
         self._keys = KeySet(settings, host.folder)
         self._signed = SignedTokens(settings.token_window)
         self._sessions = Sessions()
+        host.still_grants = self._still_grants
         if settings.backend == "sqlite":
             self.requires = ("storage",)
 
