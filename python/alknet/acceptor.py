@@ -54,13 +54,17 @@ class Acceptor:
         quota: Quota,
         host: Host,
     ) -> None:
-        self.sessions: set[Session] = set()
         self._settings = settings
         self._dispatcher = dispatcher
         self._client = client
         self._key = key
         self._quota = quota
         self._host = host
+
+    @property
+    def sessions(self) -> set[Session]:
+        """The links that are open: those of which the host knows by what they were let in."""
+        return set(self._host.granted)
 
     async def serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link, or its right to be, ends."""
@@ -115,7 +119,6 @@ class Acceptor:
         session = Session(
             link, identity=identity, dispatcher=self._dispatcher, limits=self._settings.limits
         )
-        self.sessions.add(session)
         self._host.granted[session] = granted
         self._dispatcher.peers.add(session)
         try:
@@ -131,7 +134,6 @@ class Acceptor:
         finally:
             self._dispatcher.peers.remove(session)
             self._host.granted.pop(session, None)
-            self.sessions.discard(session)
             log.info("connection closed", remote=link.peer_address, peer=identity.id)
 
     @staticmethod

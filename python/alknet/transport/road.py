@@ -8,7 +8,7 @@ import trio
 from alknet.transport import tcp, tls, websocket
 from alknet.transport.address import Address
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.tcp import Serve
+from alknet.transport.listener import Serve
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link

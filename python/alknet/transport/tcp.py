@@ -5,16 +5,15 @@ empty or full: a stream object and its checkpoint on every read cost more than t
 """
 
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
 
-from alknet.errors import Disconnected, SettingsError, Unreachable
-from alknet.transport.address import Address, bracket, in_words, is_loopback, name_of
+from alknet.errors import Disconnected, Unreachable
+from alknet.transport.address import Address, bracket, in_words, is_loopback
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import counted, guarded
+from alknet.transport.listener import Serve, serve_port
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -24,8 +23,6 @@ _READ_BYTES: Final = 256 * 1024
 _READS_IN_A_ROW: Final = 8
 # How many probes of the kernel may go unanswered.
 _PROBES: Final = 4
-
-Serve = Callable[[Link], Awaitable[None]]
 
 
 class TcpLink(Link):
@@ -135,24 +132,11 @@ async def listen(
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
-    address = Address.parse(url)
-    try:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
-    except OSError as error:
-        raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
 
-    async def accept(stream: trio.SocketStream) -> None:
-        name = name_of(stream)
-        async with guarded(name), counted(name):
-            link = TcpLink(taken(stream), name, limits)
-            try:
-                await serve(link)
-            finally:
-                with trio.CancelScope(shield=True):
-                    await link.aclose()
+    async def take(stream: trio.SocketStream, name: str) -> Link:
+        return TcpLink(taken(stream), name, limits)
 
-    task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners, handler_nursery=links)
+    await serve_port(url, take, serve, limits=limits, links=links, task_status=task_status)
 
 
 async def dial(

@@ -20,11 +20,11 @@ import trio
 from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
 
 from alknet._core.tls import Session
-from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, SettingsError, Unreachable
-from alknet.transport.address import Address, bracket, in_words, name_of
+from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, Unreachable
+from alknet.transport.address import Address, bracket, in_words
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import counted, guarded
-from alknet.transport.tcp import Serve, taken, watch
+from alknet.transport.listener import Serve, serve_port
+from alknet.transport.tcp import taken, watch
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -281,25 +281,11 @@ async def listen(
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
-    address = Address.parse(url)
-    try:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
-    except OSError as error:
-        raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
 
-    async def serve_one(stream: trio.SocketStream) -> None:
-        name = name_of(stream)
-        async with guarded(name), counted(name):
-            with trio.fail_after(limits.handshake_seconds):
-                link = await accept(stream, name, gate, PROTOCOL, limits)
-            try:
-                await serve(link)
-            finally:
-                with trio.CancelScope(shield=True):
-                    await link.aclose()
+    async def take(stream: trio.SocketStream, name: str) -> Link:
+        return await accept(stream, name, gate, PROTOCOL, limits)
 
-    task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(serve_one, listeners, handler_nursery=links)
+    await serve_port(url, take, serve, limits=limits, links=links, task_status=task_status)
 
 
 async def dial(

@@ -13,7 +13,7 @@ reason. A browser, which cannot, answers the challenge of `wire.handshake`. Page
 origins that the node lists, and from no other (RFC 6455, section 10.2): 403.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -27,11 +27,12 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from alknet.errors import AlknetError, Disconnected, Refused, SettingsError, Unreachable
+from alknet.errors import AlknetError, Disconnected, Refused, Unreachable
 from alknet.transport import tcp, tls
-from alknet.transport.address import Address, bracket, in_words, name_of
+from alknet.transport.address import Address, bracket, in_words
 from alknet.transport.gate import OPEN, Gate
-from alknet.transport.guard import counted, guarded, turned_away
+from alknet.transport.guard import turned_away
+from alknet.transport.listener import Serve, serve_port
 from alknet.transport.messages import MessageLink
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
@@ -50,8 +51,6 @@ _SUBPROTOCOLS: Final[dict[str, Format]] = {
     "alknet.json": "json",
     "alknet.msgpack": "msgpack",
 }
-
-Serve = Callable[[Link], Awaitable[None]]
 
 
 def offers(format: Format) -> list[str]:
@@ -77,30 +76,16 @@ async def listen(
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
-    address = Address.parse(url)
-    try:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
-    except OSError as error:
-        raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
+    is_encrypted = Address.parse(url).scheme == "wss"
 
-    async def accept(stream: trio.SocketStream) -> None:
-        name = name_of(stream)
-        async with guarded(name), counted(name):
-            with trio.fail_after(limits.handshake_seconds):
-                if address.scheme == "wss":
-                    below: Link = await tls.accept(stream, name, gate, _PROTOCOL, limits)
-                else:
-                    below = tcp.TcpLink(tcp.taken(stream), name, limits)
-                link = await _accept(below, gate, limits)
-            if link is not None:
-                try:
-                    await serve(link)
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await link.aclose()
+    async def take(stream: trio.SocketStream, name: str) -> Link | None:
+        if is_encrypted:
+            below: Link = await tls.accept(stream, name, gate, _PROTOCOL, limits)
+        else:
+            below = tcp.TcpLink(tcp.taken(stream), name, limits)
+        return await _accept(below, gate, limits)
 
-    task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(accept, listeners, handler_nursery=links)
+    await serve_port(url, take, serve, limits=limits, links=links, task_status=task_status)
 
 
 async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None:
