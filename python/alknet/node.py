@@ -24,6 +24,7 @@ from alknet.errors import (
     Unreachable,
     first_of,
 )
+from alknet.forwarding.forwarder import Forwarder
 from alknet.keys import Keyring
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
@@ -80,7 +81,17 @@ class Node:
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._quota = Quota(trio.current_time)
         section = self._stack.section
-        self._host = Host(self.dispatcher, vault, section, folder, self._fare, self._quota, connect)
+        self._forwarder = Forwarder(self.client, self._quota)
+        self._host = Host(
+            self.dispatcher,
+            vault,
+            section,
+            folder,
+            self._fare,
+            self._quota,
+            connect,
+            self._forwarder,
+        )
         self._acceptor = Acceptor(
             settings,
             self.dispatcher,
@@ -239,6 +250,7 @@ class Node:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.dispatcher.continuations.run)
                 await nursery.start(self._supervisor.run)
+                nursery.start_soon(self._forwarder.run)
                 self._links = nursery
                 await nursery.start(self._listen, nursery)
                 # A start can be cancelled. What has started is ended by `_stop` alone: the calls

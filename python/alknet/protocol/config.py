@@ -29,6 +29,7 @@ class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `max_lockout_seconds` is as long as a lockout gets, and after as much time without a failure an
     address begins anew.
     `exempt` lists addresses and CIDR blocks to which nothing of this applies.
+    `max_forwards_per_identity` connections may be forwarded for one identity at a time.
     """
 
     max_connections_per_ip: Count = 0
@@ -41,6 +42,7 @@ class RateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lockout_seconds: Seconds = 60.0
     max_lockout_seconds: Seconds = 3600.0
     exempt: tuple[str, ...] = ()
+    max_forwards_per_identity: Count = 256
 
     def __post_init__(self) -> None:
         for text in self.exempt:

@@ -84,7 +84,8 @@ def decide(
 
     *host* is what was asked for, a name or an address; *address* is the one of its addresses that
     would be connected to. *transport* is the road that the request came by. Neither a principal
-    nor a transport that is not known matches a rule that names some.
+    nor a transport that is not known matches a rule that names some. An address that no one host
+    can have (0.0.0.0, ::, multicast) is denied, whatever the policy says.
 
     Raises:
         InvalidInput: *port* is none, *host* is empty, or *address* is no address.
@@ -99,6 +100,9 @@ def decide(
             details={"field": "address"},
         )
     asked = f"{host}:{port}" if where in (None, literal) else f"{host}:{port} at {where}"
+    if where is not None and (where.is_unspecified or where.is_multicast):
+        # Connecting to 0.0.0.0 or :: leads to this machine itself, past every rule about loopback.
+        return Decision(allowed=False, why=f"{asked}: {where} is nobody's own address")
     for number, rule in enumerate(policy.rules, start=1):
         if rule.principals and principal not in rule.principals:
             continue

@@ -33,6 +33,7 @@ class Quota:
         self._clock = clock
         self._open_from: Counter[str] = Counter()
         self._open_by: Counter[str] = Counter()
+        self._forwards_by: Counter[str] = Counter()
         self._lockouts = Lockouts(*_lockout(limits))
         self.put(limits)
 
@@ -89,6 +90,23 @@ class Quota:
                 f"{identity!r} has {most} links open, the most that one identity may", None
             )
         with _counted(self._open_by, identity):
+            yield
+
+    @contextmanager
+    def forwarding(self, identity: str, remote: str) -> Iterator[None]:
+        """Count a connection that is forwarded for *identity* while the block runs.
+
+        Raises:
+            RateLimited: it has as many as it may.
+        """
+        most = self.limits.max_forwards_per_identity
+        is_exempt = self._key_of(remote) is None
+        if most and not is_exempt and self._forwards_by[identity] >= most:
+            raise _too_much(
+                f"{identity!r} has {most} connections forwarded, the most that one identity may",
+                None,
+            )
+        with _counted(self._forwards_by, identity):
             yield
 
     def call(self, identity: str, remote: str) -> None:

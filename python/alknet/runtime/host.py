@@ -11,6 +11,7 @@ from alknet.call.client import Client
 from alknet.call.home import Home
 from alknet.call.session import Session
 from alknet.errors import InvalidInput, SettingsError
+from alknet.forwarding.forwarder import Forwarder
 from alknet.keys import Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.protocol.config import RateLimits
@@ -50,6 +51,7 @@ class Host:
         services: Callable[[], tuple[ServiceStats, ...]] = tuple,
         quota: Quota | None = None,
         connect: Connect | None = None,
+        forwarder: Forwarder | None = None,
     ) -> None:
         self.home = home
         self.vault = vault
@@ -60,6 +62,7 @@ class Host:
         self.still_grants: Callable[[Granted], bool] = lambda _: True
         self._lent: dict[type[Any], Any] = {}
         self._connect = connect
+        self._forwarder = forwarder
         self._quota = quota or Quota(trio.current_time)
 
     @property
@@ -67,6 +70,12 @@ class Host:
         """What a service asks another node with."""
         assert self._connect is not None, "this host was given no way to other nodes"
         return self._connect
+
+    @property
+    def forwarder(self) -> Forwarder:
+        """What opens connections for others."""
+        assert self._forwarder is not None, "this host forwards no connections"
+        return self._forwarder
 
     def limit(self, limits: RateLimits) -> None:
         """Have the node enforce *limits* on links and calls from now on."""

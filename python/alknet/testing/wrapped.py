@@ -18,6 +18,7 @@ class WrappedLink(Link):
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.transport = link.transport
         self.framed = link.framed
         self.format = link.format
         self.unread = link.take_unread()

@@ -12,6 +12,7 @@ class MemoryLink(Link):
     At most *capacity* chunks wait unread; then the sender does.
     """
 
+    transport = "memory"
     is_confidential = True
 
     def __init__(

@@ -40,6 +40,7 @@ class MessageLink(Link):
         self.framed = framed
         self.format = format
         self.peer_address = below.peer_address
+        self.transport = "wss" if below.transport == "tls" else "ws"
         self.is_confidential = below.is_confidential
         self.credential = below.credential
         self._below = below

@@ -1,29 +1,39 @@
 """Several ways to one node, tried in order of preference without waiting long for any."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import trio
 
 from alknet.errors import AlknetError
-from alknet.wire.link import Link
 
 # RFC 8305, section 5: how long a way is tried alone before the next one is tried beside it.
 HEAD_START: Final = 0.25
 
-Open = Callable[[str], Awaitable[Link]]
+
+class Closable(Protocol):
+    """What a way leads to: a link, or a bare connection."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+
+L = TypeVar("L", bound=Closable)
 
 
 async def race(
-    urls: Sequence[str], open_link: Open, failures: dict[str, AlknetError]
-) -> tuple[str, Link] | None:
+    urls: Sequence[str],
+    open_link: Callable[[str], Awaitable[L]],
+    failures: dict[str, AlknetError],
+) -> tuple[str, L] | None:
     """Return the first link that opens, and its URL; None if none does.
 
     An attempt begins when the one before it has failed, or has taken `HEAD_START` seconds. The
     others are cancelled when one succeeds, and a link that opens all the same is closed. Why a URL
     failed is put into *failures*.
     """
-    won: list[tuple[str, Link]] = []
+    won: list[tuple[str, L]] = []
 
     async def attempt(index: int, before: trio.Event | None) -> None:
         if before is not None:

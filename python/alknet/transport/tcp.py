@@ -28,6 +28,7 @@ _PROBES: Final = 4
 class TcpLink(Link):
     """A link over one TCP connection."""
 
+    transport = "tcp"
     framed = True
 
     def __init__(self, connection: socket.socket, address: str, limits: Limits) -> None:

@@ -184,6 +184,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
 class TlsLink(Link):
     """A link over one TLS connection."""
 
+    transport = "tls"
     framed = True
     is_confidential = True
 

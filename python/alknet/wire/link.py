@@ -18,9 +18,12 @@ class Link(ABC):
     nobody can listen: the link is encrypted or never leaves the machine. `answers_pings` says that
     the peer has agreed to answer `link.ping`. `credential` is what the peer has brought before the
     first envelope: the public key that its certificate proves it to hold, or what its token grants.
+    `transport` is the road as the forwarding policy names it: what a link leaves unsaid matches no
+    rule that names some.
     One task may send and one receive at the same time.
     """
 
+    transport: str = ""
     framed: bool = False
     format: Format = "json"
     is_confidential: bool

@@ -1,0 +1,1 @@
+"""Connections that a node opens for others, as far as its policy lets them."""
