@@ -27,6 +27,7 @@ from alknet.protocol.storage.exchange import Export, Import
 from alknet.protocol.storage.graphs import CreateGraph
 from alknet.protocol.storage.nodes import AddNode
 from alknet.protocol.storage.types import DefineType, GraphType, NodeType
+from alknet.runtime.linked import LinkedNode
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.services import available
 from alknet.services.auth.keyset import AuthSettings
@@ -34,7 +35,6 @@ from alknet.services.config import ConfigSettings
 from alknet.services.storage.base import StorageSettings
 from alknet.settings import RemoteSettings, load
 from alknet.stack import shapes
-from alknet.wire.limits import DEFAULT_LIMITS
 
 from .people import ALICE_KEY, PHRASE, STRANGER_KEY, WORKER_KEY, node_key, peer
 
@@ -273,15 +273,9 @@ async def test_who_is_let_in_can_be_for_another_node_to_say_and_nobody_is_while_
 
 
 @pytest.mark.parametrize("name", sorted(available()))
-def test_every_operation_of_every_service_that_others_may_call_can_be_elsewhere(name, own):
-    stand_in = Elsewhere(
-        available()[name],
-        RemoteSettings("tls://127.0.0.1:1"),
-        folder=None,
-        identity=lambda: None,
-        itself=Identity("head"),
-        limits=DEFAULT_LIMITS,
-    )
+def test_every_operation_of_every_service_that_others_may_call_can_be_elsewhere(name):
+    node = LinkedNode(name, ["tls://127.0.0.1:1"], None)
+    stand_in = Elsewhere(available()[name], node, itself=Identity("head"))
 
     theirs = [each.request_type for each in available()[name].handlers]
     external = [each for each in theirs if each.__operation__.visibility == "external"]

@@ -1,15 +1,16 @@
 """Dialer: opens the link of `connect`, and opens it again when it is lost."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 import trio
 
-from alknet.call.backoff import LONGEST_PAUSE, backoff
 from alknet.call.continuations import Continuations
 from alknet.call.dispatch import Dispatcher
 from alknet.call.offer import own, passed_on
+from alknet.call.redial import redial
 from alknet.call.registry import Registry
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
@@ -79,23 +80,15 @@ class Dialer:
 
         A node that refuses us is asked again too: it may have been restarted with a new key set.
         """
-        failures = 0
-        while True:
-            opened = trio.current_time()
-            await client.session.closed()
-            # A node that takes links and drops them is no better than one that takes none.
-            if trio.current_time() - opened > LONGEST_PAUSE:
-                failures = 0
-            while True:
-                failures += 1
-                await trio.sleep(backoff(failures))
-                try:
-                    client.attach(await self.open(nursery))
-                except (AlknetError, OSError) as error:
-                    log.info("no link yet", urls=self.urls, failures=failures, why=str(error))
-                else:
-                    log.info("link is back", urls=self.urls, failures=failures - 1)
-                    break
+
+        def away(why: str) -> None:
+            log.info("no link", urls=self.urls, why=why)
+
+        def opened(session: Session) -> None:
+            log.info("link is back", urls=self.urls)
+            client.attach(session)
+
+        await redial(partial(self.open, nursery), opened=opened, away=away, session=client.session)
 
     async def _serve(
         self, *, task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED

@@ -34,6 +34,7 @@
     ├── LinkError                there is no link
     │   ├── Unreachable          no node answered at that address
     │   └── Refused              a node answered, and did not let us in
+    │       └── RefusedForNow    because it cannot tell who we are, or has no room: try again
     ├── ServiceFailed            a service says that it cannot go on: restart it
     ├── RestartLimit             restarting it did not help
     └── SettingsError            stack.toml, a key file, a port: what the operator can mend
@@ -272,6 +273,10 @@ class Unreachable(LinkError):
 
 class Refused(LinkError):
     """A node answered and did not let us in, or is not the one we expect."""
+
+
+class RefusedForNow(Refused):
+    """A node answered and cannot let us in as things are there: try again."""
 
 
 class ServiceFailed(AlknetError):

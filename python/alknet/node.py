@@ -16,7 +16,6 @@ from alknet.call.dispatch import Dispatcher
 from alknet.call.home import NONE
 from alknet.call.registry import Registry
 from alknet.call.session import Session
-from alknet.connect import connect
 from alknet.elsewhere import Elsewhere
 from alknet.errors import (
     AlknetError,
@@ -26,6 +25,7 @@ from alknet.errors import (
 )
 from alknet.forwarding.forwarder import Forwarder
 from alknet.keys import Keyring
+from alknet.peering import Peering
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
 from alknet.runtime.actor import Actor
@@ -73,7 +73,7 @@ class Node:
         self._working = trio.CancelScope()
         self._listening = trio.CancelScope()
         self._draining = trio.CancelScope()
-        self._folder = folder = settings.path.parent if settings.path is not None else Path()
+        folder = settings.path.parent if settings.path is not None else Path()
         tls = settings.tls
         files = CertificateFiles(
             (folder / each.chain, folder / each.key) for each in tls.certificates
@@ -82,15 +82,16 @@ class Node:
         self._quota = Quota(trio.current_time)
         section = self._stack.section
         self._forwarder = Forwarder(self.client, self._quota)
+        self._peering = Peering(folder, vault.identity, settings.limits)
         self._host = Host(
             self.dispatcher,
             vault,
             section,
             folder,
-            self._fare,
-            self._quota,
-            connect,
-            self._forwarder,
+            services=self._fare,
+            quota=self._quota,
+            forwarder=self._forwarder,
+            link=self._peering.link,
         )
         self._acceptor = Acceptor(
             settings,
@@ -152,14 +153,10 @@ class Node:
         return [self._registered, *actors]
 
     def _elsewhere(self, service: type[Service], table: RemoteSettings) -> Elsewhere:
-        return Elsewhere(
-            service,
-            table,
-            folder=self._folder,
-            identity=self.vault.identity,
-            itself=self.dispatcher.itself,
-            limits=self.settings.limits,
+        node = self._peering.link(
+            service.namespace, table.remote, expect=table.expect, key=table.key, ca=table.ca
         )
+        return Elsewhere(service, node, itself=self.dispatcher.itself)
 
     def _check_needs(self, service: type[Service]) -> None:
         """Refuse to run what works with things that a service lends within one process."""

@@ -28,6 +28,7 @@ CODES = {
     "Locked": 5,
     "MalformedEnvelope": 3,
     "Refused": 4,
+    "RefusedForNow": 3,
     "RemoteProtocolError": 3,
     "Unauthenticated": 4,
     "Unreachable": 3,

@@ -8,7 +8,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from alknet import NodeSettings, Settings
-from alknet.call.backoff import FIRST_PAUSE, LONGEST_PAUSE
+from alknet.call.backoff import FIRST_PAUSE
+from alknet.call.redial import LONGEST_AWAY
 from alknet.errors import (
     AlknetError,
     CallError,
@@ -519,10 +520,10 @@ async def test_the_pauses_grow_and_are_bounded(autojump_clock):
 
     pauses = [later - sooner for sooner, later in zip([began, *times], times, strict=False)]
     for failures, pause in enumerate(pauses):
-        most = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+        most = min(FIRST_PAUSE * 2**failures, LONGEST_AWAY)
         assert most / 2 <= pause <= most + 0.01
     assert len(pauses) > 20
-    assert max(pauses) > LONGEST_PAUSE / 2
+    assert max(pauses) > LONGEST_AWAY / 2
 
 
 async def test_after_a_link_that_lasted_the_pauses_are_short_again(autojump_clock):
@@ -554,7 +555,7 @@ async def test_a_node_that_takes_links_and_drops_them_is_not_hurried(autojump_cl
             with pytest.raises(Disconnected):
                 await client.call(Read(1))
             await trio.sleep(600)
-            assert 600 / LONGEST_PAUSE <= road.attempts <= 2 * 600 / LONGEST_PAUSE + 12
+            assert 600 / LONGEST_AWAY <= road.attempts <= 2 * 600 / LONGEST_AWAY + 12
 
 
 async def test_a_node_that_refuses_us_for_a_while_is_asked_again(autojump_clock):

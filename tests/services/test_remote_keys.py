@@ -2,7 +2,10 @@
 
 import hashlib
 import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
+import msgspec
 import pytest
 import trio
 
@@ -27,6 +30,7 @@ from ..faults import processes
 from ..people import (
     ALICE_KEY,
     AUTHORITY_SEED,
+    CI,
     CI_TOKEN,
     STRANGER_KEY,
     WORKER_KEY,
@@ -73,11 +77,18 @@ async def linked(node):
                 await trio.sleep(0.01)
 
 
+@asynccontextmanager
+async def auth_node_at(url, *peers, tokens=(CI,)):
+    made = auth_node_settings(url, *peers)
+    auth = msgspec.structs.replace(made.services["auth"], tokens=tokens)
+    made = Settings(node=made.node, services={**made.services, "auth": auth})
+    async with open_node(made, keyring=Keyring.from_mnemonic(*AUTHORITY_SEED)) as node:
+        yield node
+
+
 @pytest.fixture
-async def auth_node(authority):
-    made = auth_node_settings("ws://127.0.0.1:0")
-    made = Settings(node=made.node, services=dict(made.services))
-    async with open_node(made, keyring=authority) as node:
+async def auth_node():
+    async with auth_node_at("ws://127.0.0.1:0") as node:
         yield node
 
 
@@ -185,6 +196,72 @@ async def test_nobody_is_let_in_while_it_is_dead_and_all_are_when_it_is_back(exp
                     async with connect(node.url, identity=WORKER_KEY) as again:
                         assert await again.call(Ping())
                     assert await bob.call(Ping())
+
+
+class Leaving:
+    """An auth node that goes when it is told to, while the test goes on."""
+
+    def __init__(self, nursery):
+        self._nursery = nursery
+        self._leaves, self._is_gone = trio.Event(), trio.Event()
+
+    async def come(self, url, *peers, **fields):
+        """Start it; return its URL."""
+        return await self._nursery.start(partial(self._run, url, *peers, **fields))
+
+    async def go(self):
+        self._leaves.set()
+        await self._is_gone.wait()
+
+    async def _run(self, url, *peers, task_status, **fields):
+        async with auth_node_at(url, *peers, **fields) as node:
+            task_status.started(node.url)
+            await self._leaves.wait()
+        self._is_gone.set()
+
+
+async def test_what_was_revoked_while_it_was_away_ends_a_link_when_it_is_back(expect, keyring):
+    """Whatever the link was opened with: a key, an API key, or a token that is good only once."""
+    carol = peer("carol", STRANGER_KEY, "services:*")
+    token = sign_token(WORKER_KEY, hashlib.sha256(WORKER_KEY.public_key).digest(), time.time())
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        first, second = Leaving(nursery), Leaving(nursery)
+        url = await first.come("ws://127.0.0.1:0", peer("bob", WORKER_KEY), carol)
+        # So long that nobody asks by the clock while the test runs.
+        made = settings(url, expect, remember=60)
+        head = await stack.enter_async_context(open_node(made, keyring=keyring))
+        await linked(head)
+        ends = [
+            await stack.enter_async_context(connect(head.url, identity=identity))
+            for identity in (WORKER_KEY, token, CI_TOKEN)
+        ]
+        stays = await stack.enter_async_context(connect(head.url, identity=STRANGER_KEY))
+        await first.go()
+        assert all([await each.call(Ping()) for each in (*ends, stays)])
+        await second.come(url, carol, tokens=())
+        for each in ends:
+            await ended(each)
+        assert await stays.call(Ping())
+        await second.go()
+
+
+async def test_links_that_nobody_can_confirm_end_when_their_grace_is_over(expect, keyring):
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        auth_node = Leaving(nursery)
+        made = settings(await auth_node.come("ws://127.0.0.1:0"), expect, grace=0.3)
+        head = await stack.enter_async_context(open_node(made, keyring=keyring))
+        await linked(head)
+        bob = await stack.enter_async_context(connect(head.url, identity=WORKER_KEY))
+        alice = await stack.enter_async_context(connect(head.url, identity=ALICE_KEY))
+        with trio.move_on_after(0.5) as longer:
+            await bob.session.closed()
+        assert longer.cancelled_caught, "it is confirmed all the time"
+        await auth_node.go()
+        gone = trio.current_time()
+        assert await bob.call(Ping())
+        await ended(bob)
+        assert 0.1 < trio.current_time() - gone < 1.0
+        assert await alice.call(Ping()), "who is listed here needs nobody's word"
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ async def test_a_signed_token_names_its_key_by_the_hash_that_a_fingerprint_is(cl
     ],
 )
 async def test_a_certificate_is_its_authoritys_owners(client, monkeypatch, owner, reason):
-    monkeypatch.setattr("alknet.services.auth.service.time.time", lambda: BEGIN + 1.0)
+    monkeypatch.setattr("alknet.services.auth.base.time.time", lambda: BEGIN + 1.0)
     blob = base64.b64decode(VECTORS["certificates"]["plain"].split()[1])
     request = VerifyCertificate(blob, AuthorizedKey.parse(VECTORS["user"]).public_key)
     await client.call(CreatePrincipal(owner, "service", scopes=SCOPES))

@@ -103,6 +103,16 @@ class VerifyToken(Request[Granted | Denied], frozen=True):
         return "VerifyToken(<redacted>)"
 
 
+@operation("auth/still-grants", scopes=("auth:verify",))
+class StillGrants(Request[tuple[bool, ...]], frozen=True):
+    """Say of each of `granted`, answers that this node has given, whether it would be given now.
+
+    Nothing has to be shown again, so that links which a token opened can be asked about too.
+    """
+
+    granted: tuple[Granted, ...]
+
+
 @operation("auth/reload", kind="mutation", scopes=("auth:reload",), idempotent=True)
 class ReloadKeys(Request[KeyCount], frozen=True):
     """Read the credentials anew; a source with a fault leaves the ones in force untouched.

@@ -1,35 +1,23 @@
 """Host: what a node gives to each of its services."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
-from alknet.call.client import Client
 from alknet.call.home import Home
 from alknet.call.session import Session
 from alknet.errors import InvalidInput, SettingsError
 from alknet.forwarding.forwarder import Forwarder
-from alknet.keys import Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
+from alknet.runtime.linked import Link, LinkedNode
 from alknet.runtime.vault import Vault
 
 T = TypeVar("T")
-
-
-class Connect(Protocol):
-    """Opens a link to another node, as `alknet.connect` does."""
-
-    def __call__(
-        self, url: str, *, identity: Ed25519Key, expect: str | None
-    ) -> AbstractAsyncContextManager[Client]:
-        """Return a client of the node at *url* that shows the key *expect*, to be entered."""
-        ...
 
 
 class Host:
@@ -38,8 +26,9 @@ class Host:
     `section(namespace)` reads that table of stack.toml anew and returns it checked; it raises
     SettingsError, and the service keeps what it has, if the file has a fault. `folder` is where a
     relative path in it begins: beside the file, or here if there is none. `services()` tells how
-    the services of the node fare. `granted` says by what each open link was let in, and
-    `still_grants` tells whether that would be granted now; who lets links in sets it.
+    the services of the node fare, and `heads()` which nodes it has joined. `granted` says by what
+    each open link was let in, and `still_grants` tells whether that would be granted now; who lets
+    links in sets it.
     """
 
     def __init__(
@@ -50,8 +39,9 @@ class Host:
         folder: Path = Path(),
         services: Callable[[], tuple[ServiceStats, ...]] = tuple,
         quota: Quota | None = None,
-        connect: Connect | None = None,
         forwarder: Forwarder | None = None,
+        link: Link | None = None,
+        heads: Callable[[], Sequence[LinkedNode]] = tuple,
     ) -> None:
         self.home = home
         self.vault = vault
@@ -61,15 +51,16 @@ class Host:
         self.granted: dict[Session, Granted] = {}
         self.still_grants: Callable[[Granted], bool] = lambda _: True
         self._lent: dict[type[Any], Any] = {}
-        self._connect = connect
+        self.heads = heads
         self._forwarder = forwarder
+        self._link = link
         self._quota = quota or Quota(trio.current_time)
 
     @property
-    def connect(self) -> Connect:
-        """What a service asks another node with."""
-        assert self._connect is not None, "this host was given no way to other nodes"
-        return self._connect
+    def link(self) -> Link:
+        """What gives a service another node to ask."""
+        assert self._link is not None, "this host was given no way to other nodes"
+        return self._link
 
     @property
     def forwarder(self) -> Forwarder:

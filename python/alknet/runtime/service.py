@@ -18,7 +18,6 @@ from typing import (
     Any,
     ClassVar,
     Literal,
-    Self,
     TypeVar,
     get_args,
     get_origin,
@@ -134,7 +133,7 @@ class Service:
         _check_handlers(cls)
 
     @classmethod
-    def create(cls, host: Host) -> Self:  # noqa: ARG003
+    def create(cls, host: Host) -> "Service":  # noqa: ARG003
         """Return the service for the node that *host* is; override it to take what is needed."""
         return cls()
 

@@ -96,14 +96,16 @@ class RemoteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table of a service that another node runs.
 
     `remote` is the URL of that node, tls:// or wss://. `expect` is the fingerprint (`SHA256:...`)
-    of the key that it must hold; without it, an authority that this machine trusts must vouch for
-    its certificate. `key` is a file with the OpenSSH private key that we prove ourselves with
-    there; without it, that is the key of this node's own identity.
+    of the key that it must hold; without it, an authority must vouch for its certificate and the
+    name in the URL: one in the PEM file `ca`, or without that file one that this machine trusts.
+    `key` is a file with the OpenSSH private key that we prove ourselves with there; without it,
+    that is the key of this node's own identity. A relative path begins beside the settings.
     """
 
     remote: TlsUrl
     expect: Fingerprint | None = None
     key: Path | None = None
+    ca: Path | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):

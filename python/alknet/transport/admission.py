@@ -5,7 +5,14 @@ from typing import Final
 
 import trio
 
-from alknet.errors import AlknetError, Disconnected, Refused, RemoteProtocolError, Unreachable
+from alknet.errors import (
+    AlknetError,
+    CallError,
+    Disconnected,
+    Refused,
+    RemoteProtocolError,
+    Unreachable,
+)
 from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.auth import Granted
@@ -64,7 +71,8 @@ async def admit(
         except AlknetError as error:
             # That nobody can tell now who it is, because a service restarts, is a reason too.
             with suppress(Disconnected):
-                await _send(link, handshake.RefusedMessage(str(error)))
+                retryable = isinstance(error, CallError) and error.retryable
+                await _send(link, handshake.RefusedMessage(str(error), retryable))
             raise
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
         if link.framed and response.format is not None:

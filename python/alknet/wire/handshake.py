@@ -6,7 +6,7 @@ Three JSON envelopes, before any call is read; their payloads are
     client  auth.response   {"nonce", "public_key", "signature", "certificate" | null}
                         or  {"nonce", "token"}
     server  auth.accepted   {"peer_id", "scopes", "signature" | null}
-         or auth.refused    {"reason"}
+         or auth.refused    {"reason", "retryable": true if not left out}
 
 Both sign the whole exchange, each under its own label, so neither signature can be replayed in
 another exchange or reflected back; the client's covers the server's public key, so it is of no use
@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from alknet.errors import BadSignature, Locked, Refused, RemoteProtocolError
+from alknet.errors import BadSignature, Locked, Refused, RefusedForNow, RemoteProtocolError
 from alknet.keys import CertifiedKey, Ed25519Key, ssh_fingerprint, verify_ed25519
 from alknet.wire.link import Format
 
@@ -74,10 +74,14 @@ class Accepted(msgspec.Struct, frozen=True):
     signature: bytes | None = None
 
 
-class RefusedMessage(msgspec.Struct, frozen=True):
-    """The server's word that the link will be closed, and why."""
+class RefusedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The server's word that the link will be closed, and why.
+
+    It is `retryable` if it cannot tell now who the client is, or has no room for it.
+    """
 
     reason: str
+    retryable: bool = False
 
 
 def challenge(node: str, key: Ed25519Key | None) -> Challenge:
@@ -236,7 +240,7 @@ def decode(data: bytes, expected: type[M]) -> M:
     """Return the message in *data*, which must be an *expected*.
 
     Raises:
-        Refused: the peer says that it does not let us in, and why.
+        Refused: the peer says that it does not let us in, and why; RefusedForNow: as things are.
         RemoteProtocolError: it is something else, or nothing that can be read.
     """
     if len(data) > LONGEST_BYTES:
@@ -253,7 +257,7 @@ def decode(data: bytes, expected: type[M]) -> M:
             f"the peer does not shake hands as alknet does: {error}"
         ) from None
     if isinstance(message, RefusedMessage):
-        raise Refused(message.reason)
+        raise (RefusedForNow if message.retryable else Refused)(message.reason)
     if not isinstance(message, expected):
         raise RemoteProtocolError(
             f"the handshake is out of order: {_NAMES[expected]} was due and {envelope.type!r} came"

@@ -101,8 +101,11 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     With `remote`, the URL of an auth node, that one is asked about whoever is not listed here.
     `expect` is the fingerprint of the key that it must hold, needed unless its certificate says who
-    it is; `key` is a file with the OpenSSH private key that we prove ourselves with there, or
-    without it the node's own identity is. What it says is believed for `remember` seconds.
+    it is, by the word of an authority in the PEM file `ca` or, without that file, of one that this
+    machine trusts. `key` is a file with the OpenSSH private key that we prove ourselves with there,
+    or without it the node's own identity is. What it says is believed for `remember` seconds. Links
+    that are open by its word stay for `grace` seconds while it cannot be asked, and end then; 0
+    ends them at once.
     """
 
     peers: tuple[Peer, ...] = ()
@@ -113,7 +116,9 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls)://[^/]+$")] | None = None
     expect: Fingerprint | None = None
     key: Path | None = None
+    ca: Path | None = None
     remember: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    grace: Annotated[float, msgspec.Meta(ge=0)] = 300.0
 
     def __post_init__(self) -> None:
         self._check_remote()

@@ -1,52 +1,54 @@
 """The remote backend: an auth node is asked whose credential it is, beside those listed here.
 
 What it has said is believed for some seconds (`remember`), and no longer: when it cannot be asked,
-nobody is let in whom it would have to be asked about. Links that are open stay open then; while it
-can be asked, it is asked about each of them every so many seconds too, so that what it has revoked
-ends them within that time. A signed token is good once, so it is asked about each time.
+nobody is let in whom it would have to be asked about. Links that are open are asked about every so
+many seconds too, and at once when it is back, so that what it has revoked ends them. While it is
+away they stay for a while (`grace`), and end then. A signed token is good once, so it is asked
+about each time.
 """
 
 import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
 import trio
 
-from alknet.call.backoff import backoff
 from alknet.call.remote import RemoteClient
-from alknet.errors import AlknetError, CallError, Locked, Unavailable
+from alknet.errors import CallError, Unavailable
 from alknet.protocol.auth import (
     Credential,
     Denied,
     Granted,
     KeyCount,
     ReloadKeys,
+    StillGrants,
     VerifyCertificate,
     VerifyPubkey,
     VerifyToken,
 )
+from alknet.protocol.request import Request
 from alknet.runtime.host import Host
-from alknet.runtime.key_file import read_private_key
 from alknet.runtime.service import handler
+from alknet.services.auth.base import Auth
 from alknet.services.auth.keyset import AuthSettings
 from alknet.services.auth.recent import Recent
-from alknet.services.auth.service import AuthService
 
 log = structlog.get_logger("alknet.auth")
 
-Question = VerifyPubkey | VerifyCertificate | VerifyToken
+Reply = TypeVar("Reply")
 
 _HOT: Final = 65_536
 _MISSES: Final = 1_024
 _ASK_SECONDS: Final = 5.0
-# A node that is back is to be found within two seconds.
-_LONGEST_AWAY: Final = 0.5
 # Between the answer and the link that it lets in lies a handshake, which may take its time.
 _HANDSHAKE_SECONDS: Final = 60.0
+# So many links are asked about at a time: some hundred KiB.
+_AT_A_TIME: Final = 1_024
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -55,26 +57,26 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What was said of a credential, and when (Trio's clock); how to ask again, if one can."""
+    """What was said of a credential, and when (Trio's clock)."""
 
-    question: Question | None
     granted: Granted
     at: float
 
 
-class RemoteAuth(AuthService, backend="remote"):
+class RemoteAuth(Auth, namespace="auth"):
     """Says whose credential it is by the word of another node.
 
     Raises:
-        SettingsError: the key that we prove ourselves with there cannot be read.
+        SettingsError: the key that we prove ourselves with there cannot be read, or the authorities
+            that may vouch for it.
     """
 
     def __init__(self, settings: AuthSettings, host: Host) -> None:
         super().__init__(settings, host)
         assert settings.remote is not None
-        self._url = settings.remote
-        self._key = None if settings.key is None else read_private_key(host.folder / settings.key)
-        self._client: RemoteClient | None = None
+        self._node = host.link(
+            "auth", settings.remote, expect=settings.expect, key=settings.key, ca=settings.ca
+        )
         self._granted: Recent[bytes, _Answer] = Recent(_HOT)
         self._denied: Recent[bytes, _Answer] = Recent(_MISSES)
         self._known: dict[Credential, _Known] = {}
@@ -82,31 +84,37 @@ class RemoteAuth(AuthService, backend="remote"):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_linked)
+            nursery.start_soon(self._node.keep)
+            nursery.start_soon(self._keep_asking)
             yield
             nursery.cancel_scope.cancel()
 
-    # A handler may be a plain function or an async one; for a type checker they are not the same.
+    @handler(concurrent=True)
+    async def verify(self, request: VerifyPubkey) -> Granted | Denied:
+        return await self._found(request, self._key_here(request))
 
     @handler(concurrent=True)
-    async def verify(self, request: VerifyPubkey) -> Granted | Denied:  # type: ignore[override]
-        return await self._found(request, super().verify(request))
+    async def verify_certificate(self, request: VerifyCertificate) -> Granted | Denied:
+        return await self._found(request, self._certificate_here(request))
 
     @handler(concurrent=True)
-    async def verify_certificate(self, request: VerifyCertificate) -> Granted | Denied:  # type: ignore[override]
-        return await self._found(request, super().verify_certificate(request))
-
-    @handler(concurrent=True)
-    async def verify_token(self, request: VerifyToken) -> Granted | Denied:  # type: ignore[override]
-        return await self._found(request, super().verify_token(request))
+    async def verify_token(self, request: VerifyToken) -> Granted | Denied:
+        return await self._found(request, self._token_here(request))
 
     @handler
     async def reload(self, request: ReloadKeys) -> KeyCount:
         self._forget()
         count = await super().reload(request)
-        return msgspec.structs.replace(count, ended=count.ended + await self._ask_again())
+        try:
+            ended = await self._ask_again()
+        except Unavailable as error:
+            log.warning("links not looked through", why=str(error))
+            return count
+        return msgspec.structs.replace(count, ended=count.ended + ended)
 
-    async def _found(self, request: Question, here: Granted | Denied) -> Granted | Denied:
+    async def _found(
+        self, request: VerifyPubkey | VerifyCertificate | VerifyToken, here: Granted | Denied
+    ) -> Granted | Denied:
         """Return what is known *here*, or else at the auth node.
 
         Raises:
@@ -128,12 +136,10 @@ class RemoteAuth(AuthService, backend="remote"):
             return verdict
         credential = verdict.credential
         assert credential is not None
-        if isinstance(request, VerifyToken) and credential.kind == "key":
-            # A signed token: it cannot be shown again, but its key may be asked about otherwise.
-            self._known.setdefault(credential, _Known(None, verdict, now))
-        else:
+        is_good_once = isinstance(request, VerifyToken) and credential.kind == "key"
+        if not is_good_once:
             self._granted.put(mark, answer)
-            self._known[credential] = _Known(request, verdict, now)
+        self._known[credential] = _Known(verdict, now)
         return verdict
 
     def _checked(self, verdict: Granted) -> Granted | Denied:
@@ -146,76 +152,60 @@ class RemoteAuth(AuthService, backend="remote"):
                 return Denied(f"the key {each} was revoked")
         return Denied("the credential has expired") if _is_over(verdict) else verdict
 
-    async def _ask(self, request: Question) -> Granted | Denied:
-        client = self._client
-        if client is None:
-            raise self._away("there is no link to it")
+    async def _ask(self, request: Request[Reply]) -> Reply:
         try:
+            client = RemoteClient(self._node.asked(request.__operation__.name))
             return await client.call(request, timeout=_ASK_SECONDS)
         except CallError as error:
-            raise self._away(str(error)) from error
-
-    def _away(self, why: str) -> Unavailable:
-        return Unavailable(
-            f"the auth node at {self._url} cannot be asked who this is ({why}), so nobody is let "
-            f"in by its word: try again when it is back"
-        )
-
-    async def _keep_linked(self) -> None:
-        """Hold a link to the auth node, and open another whenever it is lost, until cancelled."""
-        failures = 0
-        while True:
-            try:
-                key = self._key or self._host.vault.identity()
-                if key is None:
-                    raise Locked(
-                        "this node cannot prove who it is there: unlock its vault, or name a "
-                        "`key` file under [auth]"
-                    )
-                async with self._host.connect(
-                    self._url, identity=key, expect=self._settings.expect
-                ) as client:
-                    assert isinstance(client, RemoteClient)
-                    self._client, failures = client, 0
-                    log.info("auth node is there", url=self._url)
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._keep_asking)
-                        await client.session.closed()
-                        nursery.cancel_scope.cancel()
-                why = "the link was lost"
-            except (AlknetError, OSError) as error:
-                why = str(error)
-            finally:
-                self._client = None
-            failures += 1
-            log.warning("auth node is away", url=self._url, why=why)
-            await trio.sleep(backoff(failures, longest=_LONGEST_AWAY))
+            raise Unavailable(
+                f"the auth node cannot be asked who this is ({error}), so nobody is let in by its "
+                f"word: try again when it is back"
+            ) from error
 
     async def _keep_asking(self) -> None:
+        """Ask about the links that are open every so often, and when the auth node is back."""
+        asked = trio.current_time()
         while True:
-            await self._ask_again()
-            await trio.sleep(self._settings.remember)
+            changed = self._node.changed
+            try:
+                await self._ask_again()
+                asked = trio.current_time()
+            except Unavailable as error:
+                if trio.current_time() >= asked + self._settings.grace:
+                    self._end_unconfirmed(str(error))
+            left = asked + self._settings.grace - trio.current_time()
+            pause = self._settings.remember
+            with trio.move_on_after(min(pause, left) if left > 0 else pause):
+                await changed.wait()
 
     async def _ask_again(self) -> int:
-        """Ask about everybody who is in by its word, end what is not so now; return how many."""
+        """Ask about everybody who is in by its word, end what is not so now; return how many.
+
+        Raises:
+            Unavailable: it cannot be asked.
+        """
         in_use = {each.credential for each in self._host.granted.values()}
         in_use |= {each.credential for each in self._sessions.openers()}
+        asked = []
         for credential, known in list(self._known.items()):
-            if credential not in in_use:
-                if known.at + _HANDSHAKE_SECONDS < trio.current_time():
-                    del self._known[credential]
-                continue
-            if known.question is None:
-                continue
-            try:
-                verdict = await self._ask(known.question)
-            except Unavailable:
-                break
-            is_same = isinstance(verdict, Granted) and verdict.identity == known.granted.identity
-            if not is_same and self._known.get(credential) is known:
+            if credential in in_use:
+                asked.append((credential, known))
+            elif known.at + _HANDSHAKE_SECONDS < trio.current_time():
                 del self._known[credential]
-                self._forget()
+        rest = iter(asked)
+        while some := list(islice(rest, _AT_A_TIME)):
+            answers = await self._ask(StillGrants(tuple(known.granted for _, known in some)))
+            for (credential, known), is_good in zip(some, answers, strict=True):
+                if not is_good and self._known.get(credential) is known:
+                    del self._known[credential]
+                    self._forget()
         return self._end_links("its credential is good no longer, or for something else")
+
+    def _end_unconfirmed(self, why: str) -> None:
+        """End the links that are in by the word of the auth node, which cannot be asked."""
+        self._known.clear()
+        self._forget()
+        self._end_links(f"nobody could confirm its credential for too long: {why}")
 
     def _forget(self) -> None:
         self._granted.clear()
@@ -225,9 +215,7 @@ class RemoteAuth(AuthService, backend="remote"):
         if super()._still_grants(granted):
             return True
         credential = granted.credential
-        if credential is None or credential.kind == "session":
-            return False
-        known = self._known.get(credential)
+        known = None if credential is None else self._known.get(credential)
         return (
             known is not None
             and known.granted.identity == granted.identity
