@@ -6,6 +6,7 @@
     ├── CallError                an operation gave no answer; `code` is what the wire says
     │   ├── InvalidInput         what was asked makes no sense as it stands: change it
     │   │   ├── BadMnemonic      a word, the number of words or the checksum
+    │   │   ├── BadShare         a share of a phrase, or one that does not fit the others
     │   │   ├── BadPath          a derivation path
     │   │   ├── BadKey           a public, private or extended key
     │   │   └── BadCiphertext    not EncryptedData at all
@@ -92,6 +93,10 @@ class InvalidInput(CallError, ValueError):
 
 class BadMnemonic(InvalidInput):
     """The recovery phrase is not one; `details["word"]`, from 1, is the word at fault if one is."""
+
+
+class BadShare(InvalidInput):
+    """The share is none, or does not help; `details["word"]`, from 1, is the word to look at."""
 
 
 class BadPath(InvalidInput):

@@ -14,6 +14,9 @@ The seed and everything derived from it stay in Rust. What this module hands out
 sign, seal and open, print as nothing, and cannot be pickled. `Keyring.lock()` wipes the seed and
 kills every handle that came from it. `memory_status()` says how well the secrets are kept.
 
+So that no one person holds the phrase, `split_mnemonic(phrase, 2, 3)` shares it out (SLIP-0039),
+and a `ShareSet` takes two of the three shares and gives the keyring.
+
 Wherever a path is wanted, `str` and `DerivationPath` both do; wherever bytes are wanted, anything
 bytes-like does, so that a caller can wipe the `bytearray` it passed.
 """
@@ -43,11 +46,15 @@ from alknet._core.vault import (
     ExtendedPublicKey,
     Keyring,
     MemoryStatus,
+    ShareSet,
     check_mnemonic,
+    check_share,
     disable_core_dumps,
     generate_mnemonic,
     memory_status,
+    nearest_share_word,
     site_path,
+    split_mnemonic,
 )
 from alknet.errors import BadKey
 
@@ -65,16 +72,20 @@ __all__ = [
     "Keyring",
     "MemoryStatus",
     "Secp256k1Key",
+    "ShareSet",
     "aes_gcm_open",
     "aes_gcm_seal",
     "check_mnemonic",
+    "check_share",
     "disable_core_dumps",
     "ethereum_address",
     "generate_mnemonic",
     "memory_status",
+    "nearest_share_word",
     "parse_ssh_public_line",
     "recover_public_key",
     "site_path",
+    "split_mnemonic",
     "ssh_fingerprint",
     "ssh_public_line",
     "verify_digest",

@@ -13,11 +13,15 @@ __all__ = [
     "ExtendedPublicKey",
     "Keyring",
     "MemoryStatus",
+    "ShareSet",
     "check_mnemonic",
+    "check_share",
     "disable_core_dumps",
     "generate_mnemonic",
     "memory_status",
+    "nearest_share_word",
     "site_path",
+    "split_mnemonic",
 ]
 
 DEFAULT_ALPHABET: str
@@ -38,6 +42,34 @@ class DerivationPath:
 def site_path(site: str) -> DerivationPath: ...
 def check_mnemonic(phrase: str | Buffer) -> None: ...
 def generate_mnemonic(words: int = 24) -> str: ...
+def split_mnemonic(
+    phrase: str | Buffer,
+    threshold: int,
+    count: int,
+    *,
+    passphrase: str | Buffer = "",
+    iteration_exponent: int = 1,
+    extendable: bool = True,
+) -> list[str]: ...
+def check_share(share: str | Buffer) -> None: ...
+def nearest_share_word(share: str | Buffer, position: int) -> str | None: ...
+
+@final
+class ShareSet:
+    def __new__(cls) -> ShareSet: ...
+    def add(self, share: str | Buffer) -> None: ...
+    @property
+    def given(self) -> int: ...
+    @property
+    def missing(self) -> int | None: ...
+    @property
+    def iteration_exponent(self) -> int | None: ...
+    def keyring(
+        self, passphrase: str | Buffer = "", *, share_passphrase: str | Buffer = ""
+    ) -> Keyring: ...
+    def reveal_phrase(self, share_passphrase: str | Buffer = "") -> str: ...
+    def reveal_secret(self, share_passphrase: str | Buffer = "") -> bytes: ...
+    def clear(self) -> None: ...
 
 @final
 class Keyring:

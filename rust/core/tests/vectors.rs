@@ -5,6 +5,7 @@ use alknet_core::secret::Shelter;
 use alknet_core::sign::{ed25519, secp256k1};
 use alknet_core::vault::cache::Limits;
 use alknet_core::vault::extended::{ExtendedPrivateKey, ExtendedPublicKey, Network};
+use alknet_core::vault::slip39::{Share, ShareSet};
 use alknet_core::vault::{DerivationPath, Error, Keyring, Mnemonic};
 use serde_json::Value;
 
@@ -51,6 +52,31 @@ fn bip39() {
         phrase.seed_into(b"TREZOR", &mut seed).expect("UTF-8");
         assert_eq!(seed.to_vec(), unhex(column(2)));
         assert_eq!(phrase.phrase(), column(1));
+    }
+}
+
+#[test]
+fn slip39() {
+    for row in rows(&load("slip39.json"), "vectors") {
+        let name = row[0].as_str().expect("text");
+        let recovered = || {
+            let mut set = ShareSet::new();
+            for share in row[1].as_array().expect("shares") {
+                set.add(Share::parse(share.as_str().expect("text").as_bytes())?)?;
+            }
+            let (secret, bytes) = set.secret(b"TREZOR")?;
+            Ok::<_, Error>(secret[..bytes].to_vec())
+        };
+        match unhex(row[2].as_str().expect("hex")) {
+            expected if expected.is_empty() => assert!(recovered().is_err(), "{name}"),
+            expected => {
+                assert_eq!(recovered().as_ref(), Ok(&expected), "{name}");
+                let keyring = Keyring::from_seed(&expected, Limits::default()).expect("a seed");
+                let master = "m".parse().expect("a path");
+                let extended = keyring.extended(&master, Network::Main).expect("a key");
+                assert_eq!(extended.reveal().expect("open").as_str(), row[3], "{name}");
+            }
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn vault(error: impl Into<Error>) -> PyErr {
             ("BadMnemonic", Some(("word", *position)))
         }
         Error::Mnemonic(_) => ("BadMnemonic", None),
+        Error::Share(bad) => ("BadShare", bad.word().map(|position| ("word", position))),
         Error::Path(bad) => ("BadPath", Some(("position", bad.position))),
         Error::Key(_) => ("BadKey", None),
         Error::Ciphertext(_) => ("BadCiphertext", None),

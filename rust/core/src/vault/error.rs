@@ -5,6 +5,7 @@ use core::fmt;
 use super::bip32::NoKey;
 use super::mnemonic::{BadMnemonic, NotGenerated, NotUtf8};
 use super::path::BadPath;
+use super::slip39::BadShare;
 use crate::aead::{DecryptionFailed, TooLong};
 use crate::encrypted::BadCiphertext;
 use crate::random::NoRandomness;
@@ -17,6 +18,8 @@ use crate::sign::{BadKey, BadSignature};
 pub enum Error {
     /// The recovery phrase is not one.
     Mnemonic(BadMnemonic),
+    /// The share is none, or does not belong to the others.
+    Share(BadShare),
     /// The derivation path is not one, or not one for this curve.
     Path(BadPath),
     /// A key has the wrong length or is not on its curve.
@@ -43,6 +46,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mnemonic(error) => error.fmt(f),
+            Self::Share(error) => error.fmt(f),
             Self::Path(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
             Self::Ciphertext(error) => error.fmt(f),
@@ -71,6 +75,7 @@ macro_rules! from {
 
 from! {
     BadMnemonic => Mnemonic,
+    BadShare => Share,
     BadPath => Path,
     BadKey => Key,
     BadCiphertext => Ciphertext,

@@ -143,6 +143,19 @@ impl Mnemonic {
         &self.text
     }
 
+    /// What the phrase stands for, and how many bytes it is.
+    pub(crate) fn entropy(&self) -> (Cell, usize) {
+        let mut bits = Zeroizing::new([0u8; 33]);
+        let mut words = 0;
+        for (number, word) in self.text.split(' ').enumerate() {
+            // Every word is known: the phrase would not be one otherwise.
+            write_index(&mut bits[..], number, find_word(word).unwrap_or_default());
+            words = number + 1;
+        }
+        let bytes = words * 4 / 3;
+        (Cell::holding(&bits[..bytes]), bytes)
+    }
+
     /// Stretch the phrase and *passphrase* (UTF-8, normalised to NFKD here) into *seed*.
     ///
     /// # Errors
@@ -198,8 +211,13 @@ fn is_word_count(words: usize) -> bool {
     matches!(words, 12 | 15 | 18 | 21 | 24)
 }
 
+/// Whether a phrase stands for so many *bytes*.
+pub(super) fn is_entropy(bytes: usize) -> bool {
+    bytes.is_multiple_of(4) && is_word_count(bytes * 3 / 4)
+}
+
 /// NFKD, into a buffer that is measured first so that it never grows and leaves a copy behind.
-fn normalise(text: &str) -> Zeroizing<String> {
+pub(super) fn normalise(text: &str) -> Zeroizing<String> {
     let bytes = text.nfkd().map(char::len_utf8).sum();
     let mut normal = Zeroizing::new(String::with_capacity(bytes));
     text.nfkd().for_each(|c| normal.push(c));

@@ -14,6 +14,7 @@ pub mod seal_counts;
 pub mod sealing;
 pub mod site;
 pub mod slip10;
+pub mod slip39;
 
 pub use error::Error;
 pub use keyring::Keyring;

@@ -32,7 +32,7 @@ use crate::{detach, errors};
 /// (RuntimeWarning), and after 2**32 it refuses. The counts start anew with each keyring, unless
 /// *seal_counts* says how far an earlier one came.
 #[pyclass(frozen, module = "alknet.keys")]
-struct Keyring(vault::Keyring);
+pub(super) struct Keyring(pub(super) vault::Keyring);
 
 #[pymethods]
 impl Keyring {

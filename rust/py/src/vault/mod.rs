@@ -1,10 +1,11 @@
-//! `alknet._core.vault`: phrases, paths, the keyring and extended keys.
+//! `alknet._core.vault`: phrases, shares, paths, the keyring and extended keys.
 
 mod extended;
 mod keyring;
 mod memory;
 mod mnemonic;
 mod path;
+mod shares;
 
 use pyo3::prelude::*;
 
@@ -15,6 +16,7 @@ pub(crate) fn init(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     path::add_to(&module)?;
     mnemonic::add_to(&module)?;
     keyring::add_to(&module)?;
+    shares::add_to(&module)?;
     extended::add_to(&module)?;
     memory::add_to(&module)?;
     register::submodule(parent, &module)
