@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "runtime": {"call", "wire", "quota", "forwarding"},
     "quota": set(),
     "call": {"wire", "_core"},
-    "transport": {"wire", "_core"},
+    "transport": {"wire", "_core", "quota"},
     "settings": {"wire"},
     "logs": set(),
     "tracing": {"call", "_core"},
