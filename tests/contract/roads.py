@@ -15,9 +15,13 @@ from alknet.transport.websocket import upgrade
 from alknet.wire.limits import DEFAULT_LIMITS
 
 # On the last one each envelope is a message, which is how clients that are not ours call.
-ROADS = ["memory", "tcp", "tls", "ws", "wss", "ws-plain"]
-SOCKETS = ROADS[1:]
-ENCRYPTED = ["tls", "wss"]
+ROADS = ["memory", "tcp", "tls", "ws", "wss", "ws-plain", "dns"]
+# Those with a connection below that can be reset.
+CONNECTIONS = ["tcp", "tls", "ws", "wss", "ws-plain"]
+ENCRYPTED = ["tls", "wss", "dns"]
+# By how much less goes over a slow road in the same test, and what stands behind the port in a URL.
+SHARE = {"dns": 256}
+PATHS = {"dns": "/tunnel.example"}
 
 NEAR_KEY = Ed25519Key.from_private_key(bytes([1]) * 32)
 FAR_KEY = Ed25519Key.from_private_key(bytes([2]) * 32)
@@ -26,16 +30,25 @@ TRUST = Trust.of(NEAR_KEY, FAR_KEY.public_key)
 
 
 class Ends:
-    """Two ends of a link: `near` has dialled, `far` was dialled."""
+    """Two ends of a link: `near` has dialled, `far` was dialled.
 
-    def __init__(self, near, far):
+    A slow road is given one in `share` of what others are.
+    """
+
+    def __init__(self, near, far, share=1):
         self.near = near
         self.far = far
+        self.share = share
 
     @property
     def both(self):
         """Each end with the other."""
         return [(self.near, self.far), (self.far, self.near)]
+
+
+def url_of(scheme):
+    """Return a URL at which a node can listen on loopback."""
+    return f"{scheme}://127.0.0.1:0{PATHS.get(scheme, '')}"
 
 
 @asynccontextmanager
@@ -55,14 +68,14 @@ async def link_over(name, *, limits=DEFAULT_LIMITS, format="json"):
         await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        url = f"{name.removesuffix('-plain')}://127.0.0.1:0"
+        url = url_of(name.removesuffix("-plain"))
         url = await nursery.start(_listening, url, serve, limits)
         dial = _dial_plain if name == "ws-plain" else partial(road.dial, trust=TRUST)
         near = await dial(nursery, url, limits=limits, format=format)
         assert near.framed is (name != "ws-plain")
         far = await arriving.receive()
         try:
-            yield Ends(near, far)
+            yield Ends(near, far, SHARE.get(name, 1))
         finally:
             with trio.CancelScope(shield=True):
                 # A WebSocket that nobody reads would wait for its farewell to be answered.

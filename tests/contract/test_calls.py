@@ -18,10 +18,11 @@ from .roads import ROADS, link_over
 
 
 class Called:
-    def __init__(self, near, far, echo):
+    def __init__(self, near, far, echo, share):
         self.near = near
         self.far = far
         self.echo = echo
+        self.share = share
         self.client = RemoteClient(near)
 
 
@@ -37,7 +38,7 @@ async def calling(road, *, format="json", limits=None):
         far = Session(ends.far, identity=ALICE, dispatcher=dispatcher, limits=limits)
         await nursery.start(far.run)
         await nursery.start(near.run)
-        yield Called(near, far, echo)
+        yield Called(near, far, echo, ends.share)
         nursery.cancel_scope.cancel()
 
 
@@ -78,7 +79,7 @@ async def test_streams_come_through_in_order(called, window):
 
 
 async def test_a_large_answer_and_a_small_one_share_the_link(called):
-    large = "x" * 2_000_000
+    large = "x" * (2_000_000 // called.share)
     async with trio.open_nursery() as nursery:
 
         async def ask():

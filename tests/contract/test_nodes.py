@@ -12,15 +12,16 @@ from alknet.testing import road_to
 
 from ..echo import Count, Echo, Say
 from ..people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_key, node_settings
+from .roads import url_of
 
-NODE_ROADS = ["memory", "tcp", "tls", "ws", "wss"]
+NODE_ROADS = ["memory", "tcp", "tls", "ws", "wss", "dns"]
 
 
 @pytest.fixture(params=NODE_ROADS)
 async def road(request, keyring):
     """A node at the end of the road, and how to connect to it."""
     expect = node_key(keyring)
-    listen = () if request.param == "memory" else (f"{request.param}://127.0.0.1:0",)
+    listen = () if request.param == "memory" else (url_of(request.param),)
     async with open_node(node_settings(listen=listen), keyring=keyring, services=[Echo()]) as node:
 
         @asynccontextmanager

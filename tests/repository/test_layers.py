@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "runtime": {"call", "wire", "quota", "forwarding"},
     "quota": set(),
     "call": {"wire", "_core"},
-    "transport": {"wire", "_core"},
+    "transport": {"wire", "_core", "quota"},
     "settings": {"wire"},
     "logs": set(),
     "tracing": {"call", "_core"},

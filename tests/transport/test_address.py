@@ -17,6 +17,9 @@ from alknet.transport.address import Address, in_words, is_loopback
         ("ws://127.0.0.1:0", "ws://127.0.0.1:0"),
         ("ws://[::1]:7000", "ws://[::1]:7000"),
         ("ws://HEAD.example:1/alknet/call", "ws://head.example:1/alknet/call"),
+        ("dns://9.9.9.9/t.example.org", "dns://9.9.9.9:53/t.example.org"),
+        ("dns://127.0.0.1:5353/t.example.org", "dns://127.0.0.1:5353/t.example.org"),
+        ("dns:///t.example.org", "dns:///t.example.org"),
     ],
 )
 def test_an_address_prints_as_the_url_it_is(url, printed):
@@ -36,6 +39,8 @@ def test_the_port_that_was_bound_takes_the_place_of_the_one_asked_for():
             "'http://localhost' should read ws://host:port, wss://, tcp:// or tls://",
         ),
         ("localhost:8480", "should read ws://host:port"),
+        ("dns://tunnel.example.org", "should read dns://resolver/zone, or dns:///zone"),
+        ("dns:///", "should read dns://resolver/zone, or dns:///zone"),
         ("ws://", "'ws://' should read ws://host:port"),
         ("", "'' should read ws://host:port"),
         ("ws://host:99999", "'ws://host:99999' is no URL: Port out of range"),

@@ -11,11 +11,14 @@ import trio
 from alknet.errors import SettingsError
 
 _CONNECTING: Final = re.compile(r"^Error connecting to \([^)]*\): ")
-DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443, "tls": 8444}
+DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443, "tls": 8444, "dns": 53}
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A URL that a transport can use; printed, it is that URL again."""
+    """A URL that a transport can use; printed, it is that URL again.
+
+    That of DNS (RFC 4501) names whom to ask, or nobody, and the zone: dns://9.9.9.9/t.example.org.
+    """
 
     scheme: str
     host: str
@@ -34,17 +37,31 @@ class Address(msgspec.Struct, frozen=True):
             port = parts.port
         except ValueError as error:
             raise SettingsError(f"{url!r} is no URL: {error}") from None
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise SettingsError(f"{url!r} should read ws://host:port, wss://, tcp:// or tls://")
-        chosen = DEFAULT_PORTS[parts.scheme] if port is None else port
-        return cls(parts.scheme, parts.hostname, chosen, parts.path)
+        is_dns = parts.scheme == "dns"
+        if is_dns and not parts.path.strip("/"):
+            raise SettingsError(
+                f"{url!r} should read dns://resolver/zone, or dns:///zone to ask whom this machine "
+                f"asks"
+            )
+        if parts.scheme not in DEFAULT_PORTS or not (parts.hostname or is_dns):
+            raise SettingsError(
+                f"{url!r} should read ws://host:port, wss://, tcp:// or tls://, or dns://host:port/zone"
+            )
+        chosen = port if port is not None and parts.hostname else DEFAULT_PORTS[parts.scheme]
+        return cls(parts.scheme, parts.hostname or "", chosen, parts.path)
 
     def at(self, port: int) -> "Address":
         """Return the same address at another port."""
         return msgspec.structs.replace(self, port=port)
 
+    @property
+    def zone(self) -> str:
+        """The zone that the URL of DNS names."""
+        return self.path.strip("/")
+
     def __str__(self) -> str:
-        return f"{self.scheme}://{bracket(self.host)}:{self.port}{self.path}"
+        where = f"{bracket(self.host)}:{self.port}" if self.host else ""
+        return f"{self.scheme}://{where}{self.path}"
 
 
 def bracket(host: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 import trio
 
-from alknet.transport import tcp, tls, websocket
+from alknet.transport import dns, tcp, tls, websocket
 from alknet.transport.address import Address
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve
@@ -18,6 +18,7 @@ _ROADS: Final[dict[str, ModuleType]] = {
     "wss": websocket,
     "tcp": tcp,
     "tls": tls,
+    "dns": dns,
 }
 
 
