@@ -15,9 +15,9 @@ from alknet.transport.websocket import upgrade
 from alknet.wire.limits import DEFAULT_LIMITS
 
 # On the last one each envelope is a message, which is how clients that are not ours call.
-ROADS = ["memory", "tcp", "tls", "ws", "wss", "ws-plain"]
+ROADS = ["memory", "tcp", "tls", "quic", "ws", "wss", "ws-plain"]
 SOCKETS = ROADS[1:]
-ENCRYPTED = ["tls", "wss"]
+ENCRYPTED = ["tls", "quic", "wss"]
 
 NEAR_KEY = Ed25519Key.from_private_key(bytes([1]) * 32)
 FAR_KEY = Ed25519Key.from_private_key(bytes([2]) * 32)

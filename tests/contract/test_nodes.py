@@ -13,7 +13,7 @@ from alknet.testing import road_to
 from ..echo import Count, Echo, Say
 from ..people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_key, node_settings
 
-NODE_ROADS = ["memory", "tcp", "tls", "ws", "wss"]
+NODE_ROADS = ["memory", "tcp", "tls", "quic", "ws", "wss"]
 
 
 @pytest.fixture(params=NODE_ROADS)

@@ -11,7 +11,7 @@ import trio
 from alknet.errors import SettingsError
 
 _CONNECTING: Final = re.compile(r"^Error connecting to \([^)]*\): ")
-DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443, "tls": 8444}
+DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443, "tls": 8444, "quic": 8444}
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -35,7 +35,9 @@ class Address(msgspec.Struct, frozen=True):
         except ValueError as error:
             raise SettingsError(f"{url!r} is no URL: {error}") from None
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise SettingsError(f"{url!r} should read ws://host:port, wss://, tcp:// or tls://")
+            raise SettingsError(
+                f"{url!r} should read ws://host:port, wss://, tcp://, tls:// or quic://"
+            )
         chosen = DEFAULT_PORTS[parts.scheme] if port is None else port
         return cls(parts.scheme, parts.hostname, chosen, parts.path)
 
