@@ -8,6 +8,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from alknet.errors import Disconnected, LocalProtocolError
 from alknet.transport.messages import MessageLink
+from alknet.transport.quic.connection import FAULT
+from alknet.transport.quic.link import QuicLink
 from alknet.wire.limits import Limits
 
 from .roads import CONNECTIONS, ENCRYPTED, FAR_KEY, NEAR_KEY, ROADS, link_over
@@ -276,6 +278,9 @@ async def test_a_connection_that_is_reset_is_a_link_that_was_cut(name):
 
 def reset(link):
     """Break the connection with a TCP reset, as a process that is killed or a router does."""
+    if isinstance(link, QuicLink):
+        link._connection.abort(FAULT, "")  # which is as near to it as QUIC comes
+        return
     socket = link
     while not hasattr(socket, "close"):
         # Down through what wraps it: a WebSocket's stream, TLS, and the socket at the bottom.

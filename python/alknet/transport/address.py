@@ -11,7 +11,14 @@ import trio
 from alknet.errors import SettingsError
 
 _CONNECTING: Final = re.compile(r"^Error connecting to \([^)]*\): ")
-DEFAULT_PORTS: Final = {"ws": 8480, "tcp": 8481, "wss": 8443, "tls": 8444, "dns": 53}
+DEFAULT_PORTS: Final = {
+    "ws": 8480,
+    "tcp": 8481,
+    "wss": 8443,
+    "tls": 8444,
+    "quic": 8444,
+    "dns": 53,
+}
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -45,7 +52,8 @@ class Address(msgspec.Struct, frozen=True):
             )
         if parts.scheme not in DEFAULT_PORTS or not (parts.hostname or is_dns):
             raise SettingsError(
-                f"{url!r} should read ws://host:port, wss://, tcp:// or tls://, or dns://host:port/zone"
+                f"{url!r} should read ws://host:port, wss://, tcp://, tls:// or quic://, or "
+                f"dns://host:port/zone"
             )
         chosen = port if port is not None and parts.hostname else DEFAULT_PORTS[parts.scheme]
         return cls(parts.scheme, parts.hostname or "", chosen, parts.path)

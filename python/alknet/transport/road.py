@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 import trio
 
-from alknet.transport import dns, tcp, tls, websocket
+from alknet.transport import dns, quic, tcp, tls, websocket
 from alknet.transport.address import Address
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve
@@ -18,6 +18,7 @@ _ROADS: Final[dict[str, ModuleType]] = {
     "wss": websocket,
     "tcp": tcp,
     "tls": tls,
+    "quic": quic,
     "dns": dns,
 }
 
@@ -48,7 +49,7 @@ async def listen(
     """Accept links at *url* until cancelled; `started` gives the URL with the port bound.
 
     Each link is served by a task of its own, in *links* if that is given. *gate* says what TLS
-    shows, and who is turned away before there is a link.
+    and QUIC show, and who is turned away before there is a link.
 
     Raises:
         SettingsError: the URL means no transport, or cannot be bound.
@@ -67,7 +68,7 @@ async def dial(
 ) -> Link:
     """Open a link to *url*; what it needs to run in the background runs in *nursery*.
 
-    *trust* says what is shown and believed over TLS.
+    *trust* says what is shown and believed over TLS and QUIC.
 
     Raises:
         SettingsError: the URL means no transport.

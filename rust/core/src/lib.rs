@@ -6,6 +6,7 @@ pub mod encrypted;
 pub mod envelope;
 pub mod frame;
 pub mod hmac;
+pub mod quic;
 pub mod random;
 mod scratch;
 pub mod secret;

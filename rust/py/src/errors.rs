@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alknet_core::envelope::{Malformed, Refused};
 use alknet_core::frame::BadFrame;
+use alknet_core::quic::Ending;
 use alknet_core::tls::Fault;
 use alknet_core::vault::Error;
 use alknet_core::vault::mnemonic::BadMnemonic;
@@ -95,6 +96,21 @@ pub(crate) fn run<T, E: Into<Error>>(work: impl FnOnce() -> Result<T, E>) -> PyR
 /// Do the *work* of a TLS session, and translate why there is none; a panic is `Internal` too.
 pub(crate) fn run_tls<T>(work: impl FnOnce() -> Result<T, Fault>) -> PyResult<T> {
     contained("TLS", work).and_then(|result| result.map_err(|fault| tls(&fault)))
+}
+
+/// Do the *work* of a QUIC endpoint, and translate why there is no connection; a panic as `run`.
+pub(crate) fn run_quic<T>(work: impl FnOnce() -> Result<T, Ending>) -> PyResult<T> {
+    contained("QUIC", work).and_then(|result| result.map_err(|ending| quic(&ending)))
+}
+
+/// Say why a connection is gone.
+#[cold]
+pub(crate) fn quic(ending: &Ending) -> PyErr {
+    match ending {
+        Ending::Tls(fault) => tls(fault),
+        Ending::Refused => Python::attach(|py| build(py, "Unreachable", (ending.to_string(),))),
+        _ => Python::attach(|py| build(py, "Disconnected", (ending.to_string(),))),
+    }
 }
 
 fn contained<T>(what: &str, work: impl FnOnce() -> T) -> PyResult<T> {

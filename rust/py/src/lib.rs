@@ -15,6 +15,7 @@ mod encrypted;
 mod envelope;
 mod errors;
 mod honker;
+mod quic;
 mod register;
 mod sign;
 mod tls;
@@ -28,6 +29,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     aead::init(module)?;
     envelope::init(module)?;
+    quic::init(module)?;
     sign::init(module)?;
     tls::init(module)?;
     vault::init(module)?;

@@ -13,7 +13,7 @@ use crate::sign::ed25519::Ed25519Key;
 
 /// A certificate and its key, for one end of a TLS connection to show.
 #[pyclass(frozen, module = "alknet._core.tls")]
-struct Certificate(tls::Certified);
+pub(crate) struct Certificate(pub(crate) tls::Certified);
 
 #[pymethods]
 impl Certificate {
@@ -44,7 +44,7 @@ impl Certificate {
 
 /// Authorities whose certificates a client believes.
 #[pyclass(frozen, module = "alknet._core.tls")]
-struct Roots(tls::Roots);
+pub(crate) struct Roots(pub(crate) tls::Roots);
 
 #[pymethods]
 impl Roots {
@@ -62,7 +62,7 @@ impl Roots {
 ///
 /// It speaks one of *protocols* (RFC 7301), or, to a client that names none, whatever comes.
 #[pyclass(frozen, module = "alknet._core.tls")]
-struct Server(tls::Server);
+pub(crate) struct Server(pub(crate) tls::Server);
 
 #[pymethods]
 impl Server {

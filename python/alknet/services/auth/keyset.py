@@ -113,7 +113,7 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     revoked: tuple[Fingerprint, ...] = ()
     backend: Literal["memory", "sqlite"] = "memory"
-    remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls)://[^/]+$")] | None = None
+    remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls|quic)://[^/]+$")] | None = None
     expect: Fingerprint | None = None
     key: Path | None = None
     ca: Path | None = None
@@ -142,10 +142,10 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidInput(
                 f"`remote` asks another node, and `backend` is {self.backend!r}: leave out one"
             )
-        if self.expect is None and not self.remote.startswith(("wss://", "tls://")):
+        if self.expect is None and not self.remote.startswith(("wss://", "tls://", "quic://")):
             raise InvalidInput(
                 f"whoever answers at {self.remote} would say who is let in: name the fingerprint "
-                f"that it must have (`expect`), or use tls:// or wss://"
+                f"that it must have (`expect`), or use tls://, wss:// or quic://"
             )
 
 

@@ -162,7 +162,7 @@ impl Roots {
 }
 
 /// The Ed25519 key that *certificate* is about, if it is about one (RFC 8410, section 4).
-pub(super) fn ed25519_key(certificate: &CertificateDer<'_>) -> Option<[u8; KEY_BYTES]> {
+pub(crate) fn ed25519_key(certificate: &CertificateDer<'_>) -> Option<[u8; KEY_BYTES]> {
     const HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     let key = parsed.subject_public_key_info();

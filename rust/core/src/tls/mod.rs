@@ -15,6 +15,9 @@ mod fault;
 mod peer;
 mod session;
 
+pub(crate) use certificate::ed25519_key;
 pub use certificate::{Certified, Roots};
 pub use fault::Fault;
+pub(crate) use peer::ServerTrust;
+pub(crate) use session::Client;
 pub use session::{Server, Session};

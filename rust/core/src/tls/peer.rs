@@ -1,5 +1,7 @@
 //! Judging the certificate of the other end.
 
+use std::sync::OnceLock;
+
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -14,12 +16,14 @@ use crate::sign::ssh;
 
 /// What a client asks of a server's certificate: the key that it expects, or an authority's word.
 #[derive(Debug)]
-pub(super) struct ServerTrust {
+pub(crate) struct ServerTrust {
     /// The fingerprint of the key that the certificate may be of, whoever signed it.
     pub(super) expect: Option<String>,
     /// Those whose word is taken for a certificate of another key, with the host's name in it.
     pub(super) roots: Option<Roots>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
+    /// Why the certificate was not believed: a library in between may keep only the words.
+    pub(crate) refused: OnceLock<Fault>,
 }
 
 impl ServerTrust {
@@ -67,7 +71,7 @@ impl ServerCertVerifier for ServerTrust {
         let Err(why) = self.vouched(certificate, intermediates, name, now) else {
             return Ok(ServerCertVerified::assertion());
         };
-        Err(Fault::Untrusted(match (&self.expect, shown) {
+        let fault = Fault::Untrusted(match (&self.expect, shown) {
             (Some(wanted), Some(shown)) => format!(
                 "the node at this address should hold the key {wanted} and shows a certificate of \
                  {shown}: it is another node, or has another seed"
@@ -77,8 +81,8 @@ impl ServerCertVerifier for ServerTrust {
                  the key {shown}; expect that one if the node's operator says that it is right"
             ),
             (_, None) => format!("its certificate is not trusted: {why}"),
-        })
-        .into())
+        });
+        Err(self.refused.get_or_init(|| fault).clone().into())
     }
 
     fn verify_tls12_signature(

@@ -1,7 +1,7 @@
 //! One connection's TLS: what came in goes to `feed`, what must go out comes from `take`.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -18,7 +18,7 @@ use crate::sign::ed25519::KEY_BYTES;
 
 /// What a server shows to whom; sessions keep what there was when they began.
 #[derive(Debug)]
-pub struct Server(Arc<ServerConfig>);
+pub struct Server(pub(crate) Arc<ServerConfig>);
 
 impl Server {
     /// A server that shows the first of *named* that is for the host the client asks for, else
@@ -73,6 +73,46 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+/// What a client shows, and what it asks of the server.
+pub(crate) struct Client {
+    pub(crate) config: Arc<ClientConfig>,
+    /// The judge of the server's certificate, which remembers why it was not believed.
+    pub(crate) trust: Arc<ServerTrust>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        own: Option<Certified>,
+        expect: Option<String>,
+        roots: Option<Roots>,
+        protocols: &[&[u8]],
+    ) -> Result<Self, Fault> {
+        let provider = provider();
+        let trust = Arc::new(ServerTrust {
+            expect,
+            roots,
+            algorithms: provider.signature_verification_algorithms,
+            refused: OnceLock::new(),
+        });
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&trust) as _);
+        let mut config = match own {
+            Some(Certified(own)) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = protocols.iter().map(|each| each.to_vec()).collect();
+        config.resumption = Resumption::disabled();
+        Ok(Self {
+            config: Arc::new(config),
+            trust,
+        })
+    }
+}
+
 /// One end of a TLS connection.
 #[derive(Debug)]
 pub struct Session {
@@ -97,26 +137,9 @@ impl Session {
     ) -> Result<Self, Fault> {
         let server = ServerName::try_from(name.to_owned())
             .map_err(|_| Fault::Given(format!("{name:?} is no name of a host")))?;
-        let provider = provider();
-        let trust = Arc::new(ServerTrust {
-            expect,
-            roots,
-            algorithms: provider.signature_verification_algorithms,
-        });
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(trust);
-        let mut config = match own {
-            Some(Certified(own)) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = protocols.iter().map(|each| each.to_vec()).collect();
-        config.resumption = Resumption::disabled();
+        let client = Client::new(own, expect, roots, protocols)?;
         Ok(Self::of(
-            ClientConnection::new(Arc::new(config), server)?.into(),
+            ClientConnection::new(client.config, server)?.into(),
         ))
     }
 
