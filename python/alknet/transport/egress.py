@@ -107,7 +107,9 @@ async def connect_to(
     late = f"no answer within {seconds:g} s"
     tried = "; ".join(f"{bracket(way)}:{port}: {failures.get(way, late)}" for way in ways)
     # One that refuses is there: that says more than the silence of another address.
-    reason: Reason = "refused" if "refused" in reasons else [*reasons, "timeout"][0]
+    reason: Reason = reasons[0] if reasons else "timeout"
+    if "refused" in reasons:
+        reason = "refused"
     raise no_connection(f"no connection to {tried}", reason)
 
 
