@@ -1,11 +1,11 @@
 """Which transport a URL means: each is a module with `listen` and `dial` of the same shape."""
 
+from importlib import import_module
 from types import ModuleType
 from typing import Final, Protocol
 
 import trio
 
-from alknet.transport import dns, quic, tcp, tls, websocket
 from alknet.transport.address import Address
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve
@@ -13,13 +13,15 @@ from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
-_ROADS: Final[dict[str, ModuleType]] = {
-    "ws": websocket,
-    "wss": websocket,
-    "tcp": tcp,
-    "tls": tls,
-    "quic": quic,
-    "dns": dns,
+# By the name of the module, which is imported when it is first used: what QUIC, SSH or DNS needs is
+# much to load for who calls over TLS.
+_ROADS: Final = {
+    "ws": "websocket",
+    "wss": "websocket",
+    "tcp": "tcp",
+    "tls": "tls",
+    "quic": "quic",
+    "dns": "dns",
 }
 
 
@@ -54,8 +56,9 @@ async def listen(
     Raises:
         SettingsError: the URL means no transport, or cannot be bound.
     """
-    road = _ROADS[Address.parse(url).scheme]
-    await road.listen(url, serve, limits=limits, links=links, gate=gate, task_status=task_status)
+    await _road(url).listen(
+        url, serve, limits=limits, links=links, gate=gate, task_status=task_status
+    )
 
 
 async def dial(
@@ -76,6 +79,9 @@ async def dial(
         Refused: the node's certificate is not one that *trust* believes.
         Locked: the node has no certificate to show, as while its vault is locked.
     """
-    road = _ROADS[Address.parse(url).scheme]
-    link: Link = await road.dial(nursery, url, limits=limits, format=format, trust=trust)
+    link: Link = await _road(url).dial(nursery, url, limits=limits, format=format, trust=trust)
     return link
+
+
+def _road(url: str) -> ModuleType:
+    return import_module(f"alknet.transport.{_ROADS[Address.parse(url).scheme]}")
