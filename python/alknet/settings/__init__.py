@@ -52,8 +52,8 @@ class JoinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     What this node and its own workers answer, that head's callers can call through it. `urls` are
     ways to the head, tried in their order. `expect` is the fingerprint (`SHA256:...`) of the key
-    that it must hold; without it, which only tls:// and wss:// allow, an authority must vouch for
-    its certificate and the name in the URL: one in the PEM file `ca`, or without that file one that
+    that it must hold; without it, which takes a road with TLS, an authority must vouch for its
+    certificate and the name in the URL: one in the PEM file `ca`, or without that file one that
     this machine trusts. `key` is a file with the OpenSSH private key that we prove ourselves with
     there; without it, that is the key of this node's own identity. A relative path begins beside
     the settings. `grant` are the scopes of which its callers can have any here: each may do what
