@@ -292,7 +292,7 @@ async def test_what_shares_more_than_calls_with_a_service_runs_beside_it(far, ow
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ('remote = "ws://a:1"', "secrets.remote: 'ws://a:1' should read tls://host:port or wss://"),
+        ('remote = "ws://a:1"', "secrets.remote: 'ws://a:1' should read tls://host:port"),
         ('remote = "tls://a:1"\nexpect = "x"', "secrets.expect: 'x' should read SHA256:"),
         ('remote = "tls://a:1"\nexpects = "x"', "secrets.expects: .* did you mean `expect`?"),
     ],

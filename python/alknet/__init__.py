@@ -19,7 +19,7 @@ from alknet.protocol.request import Duplex, Request, Subscription, Upload, opera
 from alknet.runtime.operation import Operation
 from alknet.runtime.operations import Operations
 from alknet.runtime.service import Service, handler
-from alknet.settings import NodeSettings, Settings
+from alknet.settings import JoinSettings, NodeSettings, Settings
 from alknet.stack import load
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Duplex",
     "ErrorSpec",
     "Identity",
+    "JoinSettings",
     "Node",
     "NodeSettings",
     "Operation",

@@ -44,6 +44,7 @@ from alknet.transport.certificates import CertificateFiles
 from alknet.transport.gate import Gate
 from alknet.transport.guard import doorkeeper, guarded
 from alknet.wire.link import Link
+from alknet.worker import Pulse
 
 log = structlog.get_logger("alknet.node")
 
@@ -92,6 +93,7 @@ class Node:
             quota=self._quota,
             forwarder=self._forwarder,
             link=self._peering.link,
+            heads=lambda: self._heads,
         )
         self._acceptor = Acceptor(
             settings,
@@ -101,6 +103,18 @@ class Node:
             quota=self._quota,
             host=self._host,
         )
+        self._heads = [
+            self._peering.link(
+                "a head",
+                each.urls,
+                expect=each.expect,
+                key=each.key,
+                ca=each.ca,
+                node=self.dispatcher,
+                grant=each.grant,
+            )
+            for each in settings.node.joins
+        ]
         self._gate = Gate(
             key=vault.identity,
             certificates=files.current,
@@ -148,8 +162,12 @@ class Node:
             else:
                 self._check_needs(known[name])
                 built.append(known[name].create(self._host))
+        built += services
+        if self._heads and not any(each.namespace == Pulse.namespace for each in built):
+            # They would like to hear how we fare.
+            built.append(Pulse())
         strict = self.settings.node.strict
-        actors = [Actor(service, is_strict=strict) for service in (*built, *services)]
+        actors = [Actor(service, is_strict=strict) for service in built]
         return [self._registered, *actors]
 
     def _elsewhere(self, service: type[Service], table: RemoteSettings) -> Elsewhere:
@@ -169,8 +187,9 @@ class Node:
 
     @property
     def sessions(self) -> set[Session]:
-        """The links that are open now."""
-        return self._acceptor.sessions
+        """The links that are open now, to the heads that this node has joined too."""
+        heads = {each.session for each in self._heads if each.session is not None}
+        return self._acceptor.sessions | heads
 
     async def reload(self) -> None:
         """Put in force what stack.toml says now, as far as that can be done while the node runs.
@@ -250,6 +269,8 @@ class Node:
                 nursery.start_soon(self._forwarder.run)
                 self._links = nursery
                 await nursery.start(self._listen, nursery)
+                for head in self._heads:
+                    nursery.start_soon(head.keep)
                 # A start can be cancelled. What has started is ended by `_stop` alone: the calls
                 # in flight, and whoever asked them, must outlive the cancellation of `run`.
                 self._working.shield = True
@@ -291,6 +312,8 @@ class Node:
         drain = self.settings.node.drain
         log.info("stopping", drain=drain)
         self._listening.cancel()
+        for head in self._heads:
+            head.leave()
         self.dispatcher.is_stopping = True
         self._draining.deadline = trio.current_time() + drain
         await self._supervisor.stop(drain)

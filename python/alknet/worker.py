@@ -4,17 +4,14 @@ async with connect(url, identity=key, services=[Pulse()], reconnect=True) as cli
     await work(client, {"resize": resize}, slots=4)
 """
 
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import structlog
 import trio
 
-from alknet._core import __version__
 from alknet.call.backoff import backoff
 from alknet.call.client import Client
 from alknet.call.context import Context
@@ -33,6 +30,7 @@ from alknet.protocol.request import Request
 from alknet.protocol.task import Assignment, ExtendTask, SubmitTask, TakeTasks, Task
 from alknet.protocol.worker import Heartbeat, Heartbeats
 from alknet.runtime.background import open_background
+from alknet.runtime.heart import Heart
 from alknet.runtime.service import Service, handler
 
 log = structlog.get_logger("alknet.worker")
@@ -47,32 +45,13 @@ class Pulse(Service, namespace="worker"):
     """Tells whoever asks how this worker fares; give it to `connect` as one of its services."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        self._heart = Heart()
 
     @handler(endless=True)
     async def heartbeat(self, request: Heartbeats, context: Context) -> AsyncIterator[Heartbeat]:
         while True:
-            session = context.session
-            yield Heartbeat(
-                node=context.node,
-                time=time.time(),
-                uptime=time.monotonic() - self._begun,
-                load=os.getloadavg()[0],
-                cpus=os.cpu_count() or 1,
-                # Leaving out this very call.
-                in_flight=0 if session is None else len(session.inbound) - 1,
-                memory_bytes=_memory(),
-                version=__version__,
-            )
+            yield self._heart.beat(context)
             await trio.sleep(request.interval)
-
-
-def _memory() -> int | None:
-    try:
-        resident = Path("/proc/self/statm").read_bytes().split()[1]
-    except (OSError, IndexError):
-        return None
-    return int(resident) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def work(client: Client, doers: Mapping[str, Doer], *, slots: int = 1) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from alknet import open_node
+from alknet import Settings, open_node
 from alknet.cli.doctor import files, machine
 from alknet.cli.doctor.finding import State
+from alknet.keys import Keyring, ssh_fingerprint
+from alknet.settings import TlsSettings
 
-from ..people import node_settings
+from ..people import PHRASE, node_key, node_settings
 from .command import alknet, environment
 
 FINE, WARNING, BAD = State
@@ -102,6 +104,36 @@ async def test_an_address_that_is_taken_or_not_of_this_machine_is_found(stack, k
     assert (foreign[0], "cannot listen at tcp://192.0.2.1:1" in foreign[1]) == ("bad", True)
     assert (clear[0], "others on the network can read" in clear[1]) == ("warning", True)
     assert fine[0] == "fine"
+
+
+async def test_nodes_that_this_one_needs_are_dialled(stack, keyring):
+    pin = ssh_fingerprint(node_key(keyring))
+    made = node_settings(listen=("ws://127.0.0.1:0", "tls://127.0.0.1:0"))
+    strict = Settings(
+        node=made.node, services=made.services, tls=TlsSettings(client_certificates=True)
+    )
+    async with open_node(made, keyring=keyring) as node:
+        ws, tls = node.urls
+        wrong = "SHA256:" + "A" * 43
+        joins = (
+            f'[{{urls = ["{ws}", "{tls}"], expect = "{pin}"}}, '
+            f'{{urls = ["{ws}"], expect = "{wrong}"}}, {{urls = ["tls://127.0.0.1:1"]}}]'
+        )
+        changes = {"ALKNET__NODE__JOINS": joins, "ALKNET__AUTH__REMOTE": tls}
+        code, found = await doctor(stack, **changes)
+    async with open_node(strict, keyring=Keyring.from_mnemonic(PHRASE)) as node:
+        joins = f'[{{urls = ["{node.urls[1]}"], expect = "{pin}"}}]'
+        _, shy = await doctor(stack, ALKNET__NODE__JOINS=joins)
+
+    assert code == 1
+    by_ws, by_tls, other, nowhere, unpinned = found["nodes"]
+    assert by_ws == ("fine", f"'head' answers at {ws} (a head of this node)", "")
+    assert by_tls[0] == "fine"
+    assert (other[0], f"should hold the key {wrong}" in other[1]) == ("bad", True)
+    assert (nowhere[0], "cannot reach tls://127.0.0.1:1" in nowhere[1]) == ("warning", True)
+    assert (unpinned[0], "which [auth] asks" in unpinned[1]) == ("bad", True)
+    assert [each[0] for each in shy["nodes"]] == ["fine"]
+    assert "wants a certificate" in shy["nodes"][0][1]
 
 
 async def test_a_certificate_that_cannot_be_used_is_found(stack):

@@ -96,6 +96,19 @@ async def test_each_profile_can_be_served_as_it_is_written(tmp_path, profile):
         assert (await node.end(signal.SIGTERM)).code == 0
 
 
+async def test_a_worker_joins_a_head_when_its_url_and_key_are_filled_in(tmp_path):
+    await alknet("init", "--profile", "worker", "--phrase-file", "phrase", cwd=tmp_path)
+    path = tmp_path / "stack.toml"
+    pin = "SHA256:" + "A" * 43
+    text = path.read_text()
+    written = re.search(r"(# \[\[node\.joins\]\]\n(?:# .*\n)+)", text)[1]
+    filled_in = written.replace("# ", "", 4).replace("SHA256:...", pin)
+    path.write_text(text.replace(written, filled_in))
+
+    (join,) = load(path).node.joins
+    assert (join.urls, join.expect, join.grant) == (("wss://head.example:8443",), pin, {"*"})
+
+
 def test_there_are_no_other_profiles():
     assert list(PROFILES) == list(stack_toml.PROFILES)
 

@@ -24,8 +24,9 @@ class Place:
         phrase.touch(0o600)
         phrase.write_text(self._phrase)
         async with running("serve", "--phrase-file", "phrase", cwd=self._folder) as node:
-            self.url = (await node.line()).removeprefix("ready ")
-            assert self.url, await node.end()
+            ready, _, url = (await node.line()).partition(" ")
+            assert ready == "ready", await node.end()
+            self.url = url or self.url
             yield
 
     def write(self):

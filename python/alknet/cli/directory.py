@@ -10,7 +10,7 @@ from rich.text import Text
 from alknet.call.client import Client
 from alknet.cli.connection import talks_to_a_node
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, plain_table, printable
-from alknet.cli.pulse import pulse_of
+from alknet.cli.pulse import link_of, pulse_of
 from alknet.cli.stats import tables
 from alknet.cli.target import Target
 from alknet.protocol.directory import ListOperations, ListPeers, Schema
@@ -83,6 +83,8 @@ async def _show_peers(client: Client, as_json: bool) -> None:
         names = [printable(f"/{each.peer_id}/{name}") for name in each.operations]
         table.add_row(Text(each.peer_id), Text("\n".join(names) or "none"), Text(pulse_of(each)))
     emit_table(table)
+    for head in found.heads:
+        emit(f"head {printable(link_of(head))}")
 
 
 def _show_settings_schema(wanted: bool) -> None:

@@ -1,9 +1,9 @@
-"""How a worker fares, in a line: what it has said last of itself."""
+"""How a worker fares, and the link to a head, in a line each."""
 
 import time
 
 from alknet.cli.output import printable
-from alknet.protocol.directory import PeerSummary
+from alknet.protocol.directory import HeadSummary, PeerSummary
 
 
 def pulse_of(peer: PeerSummary) -> str:
@@ -19,3 +19,9 @@ def pulse_of(peer: PeerSummary) -> str:
         f"load {beat.load:.2f} of {beat.cpus}, {calls}{memory}, "
         f"version {printable(beat.version)}, {ago:.0f} s ago"
     )
+
+
+def link_of(head: HeadSummary) -> str:
+    """Return the line for a node that was joined."""
+    who = f"{head.node or 'not reached yet'} at {' or '.join(head.urls)}"
+    return who if head.why_away is None else f"{who}, away: {head.why_away}"

@@ -65,7 +65,7 @@ def serve(
     logs.configure(level="debug" if debug else settings.node.log, is_verbose=debug)
     if no_core_dumps:
         disable_core_dumps()
-    if not settings.node.listen:
+    if not (settings.node.listen or settings.node.joins):
         raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
     keyring = None
     if is_locked:
@@ -125,7 +125,8 @@ def _status(node: Node) -> str:
     """Return how the node is, for `systemctl status`."""
     key = node.vault.identity()
     state = "locked: alknet unlock" if key is None else ssh_fingerprint(key.public_key)
-    return f"{node.name} answers at {node.url} ({state})"
+    where = node.url or "no address of its own"
+    return f"{node.name} answers at {where} ({state})"
 
 
 def _say_ready(node: Node, *, as_json: bool) -> None:
@@ -141,7 +142,7 @@ def _say_ready(node: Node, *, as_json: bool) -> None:
         if as_json:
             emit_line(facts)
         else:
-            emit(f"ready {' '.join(node.urls)}")
+            emit(" ".join(("ready", *node.urls)))
     except (ReaderLeft, OSError) as error:
         # Those who call the node need no line on our stdout.
         log.warning("nobody reads stdout", why=str(error))

@@ -29,6 +29,23 @@ _WATCH: Final = """\
 watch = 2.0  # seconds between looks at this file, reloaded when it has changed; 0: SIGHUP only
 """
 
+_JOINS: Final = """
+# The head that this node works for: what runs here can be called there as /$plain_name/...
+# It lists this node so:
+#
+#     [[auth.peers]]
+#     name = $name
+#     keys = [$identity]
+#     scopes = ["services:register"]
+#
+# and here stand its URL and its key, which `alknet status` calls its identity there:
+#
+# [[node.joins]]
+# urls = ["wss://head.example:8443"]
+# expect = "SHA256:..."
+# grant = ["*"]  # what the head's callers may have here at the most
+"""
+
 _LIMITS: Final = """
 [limits]  # of one link
 frame_bytes = 16777216
@@ -165,9 +182,10 @@ PROFILES: Final[dict[ProfileName, Profile]] = {
         "It works for a head, and holds neither that head's seed nor whom that head knows.",
         (
             _WATCH,
+            _JOINS,
             _LIMITS,
             _AUTH,
-            _peer("The head that calls it", "head", "identity:forward", "services:*"),
+            _peer("Who calls it without its head", "alice", "services:*"),
             _FORWARDING,
             _RATES,
         ),

@@ -13,7 +13,7 @@ from alknet.cli.connection import talks_to_a_node
 from alknet.cli.failure import Failure
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
-from alknet.cli.pulse import pulse_of
+from alknet.cli.pulse import link_of, pulse_of
 from alknet.cli.target import Target
 from alknet.errors import AlreadyUnlocked, Forbidden, NotFound
 from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
@@ -96,6 +96,7 @@ async def status(target: Target, as_json: AsJson = False) -> None:
         milliseconds = (time.perf_counter() - begun) * 1000
         vault = await _if_allowed(client, Status())
         peers = await _if_allowed(client, ListPeers())
+    heads = () if peers is None else peers.heads
     names = None if peers is None else [each.peer_id for each in peers.peers]
     workers = [] if peers is None else [each for each in peers.peers if each.heartbeat is not None]
     if as_json:
@@ -104,6 +105,7 @@ async def status(target: Target, as_json: AsJson = False) -> None:
             "url": target.url,
             "vault": msgspec.to_builtins(vault),
             "peers": names,
+            "heads": msgspec.to_builtins(heads),
             "workers": {
                 each.peer_id: {**msgspec.to_builtins(each.heartbeat), "heard_at": each.heard_at}
                 for each in workers
@@ -122,6 +124,8 @@ async def status(target: Target, as_json: AsJson = False) -> None:
         table.add_row("memory", swap)
     if names is not None:
         table.add_row("peers", Text(printable(", ".join(names))))
+    for head in heads:
+        table.add_row("head", Text(printable(link_of(head))))
     for each in workers:
         table.add_row(Text(printable(each.peer_id)), Text(pulse_of(each)))
     emit_table(table)

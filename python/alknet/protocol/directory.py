@@ -64,10 +64,23 @@ class PeerSummary(msgspec.Struct, frozen=True):
     heard_at: float | None = None
 
 
+class HeadSummary(msgspec.Struct, frozen=True):
+    """A node that this one has joined, to be called through it, and how to get to it.
+
+    `node` is what it calls itself, None if it was never reached, and `why_away` says why there is
+    no link to it now, None if there is one.
+    """
+
+    urls: tuple[str, ...]
+    node: str | None
+    why_away: str | None
+
+
 class PeerList(msgspec.Struct, frozen=True):
-    """The peers that are connected now."""
+    """The peers that are connected now, and the `heads` that this node works for."""
 
     peers: tuple[PeerSummary, ...]
+    heads: tuple[HeadSummary, ...] = ()
 
 
 class Pong(msgspec.Struct, frozen=True):

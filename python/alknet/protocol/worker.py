@@ -33,7 +33,8 @@ class Heartbeats(Subscription[Heartbeat], frozen=True):
     """Follow how a worker fares: asked of a worker, every `interval` seconds, the first at once.
 
     Asked of a head, it tells of all its workers, or of the one called `worker`, as it hears from
-    them; `interval` is then the head's own. Who reads slowly misses some, never the newest.
+    them; `interval` is then the head's own. Who reads slowly misses some, never the newest. A head
+    that is a worker itself tells of itself if `worker` is its own name, or `head`.
     """
 
     interval: Interval = 5.0

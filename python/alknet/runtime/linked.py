@@ -41,6 +41,7 @@ class LinkedNode:
         self._why = "it has not been dialled yet"
         self._tried = trio.Event()
         self._changed = trio.Event()
+        self._is_leaving = False
 
     @property
     def session(self) -> Session | None:
@@ -82,11 +83,17 @@ class LinkedNode:
             raise Unavailable(f"{what} is answered by {self}, which is away: {self.why_away}")
         return session
 
+    def leave(self) -> None:
+        """Open no other link when this one ends."""
+        self._is_leaving = True
+
     async def keep(self) -> None:
         """Hold a link, and open another whenever it is lost, until cancelled."""
         async with trio.open_nursery() as nursery:
 
             async def dial() -> Session:
+                if self._is_leaving:
+                    await trio.sleep_forever()
                 session, self.scopes = await self._dial(nursery)
                 return session
 

@@ -10,11 +10,14 @@ import structlog
 import trio
 
 from alknet.call.backoff import backoff
+from alknet.call.client import HERE
+from alknet.call.context import Context
 from alknet.call.home import Home
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import AlknetError
 from alknet.protocol.worker import Heartbeat, Heartbeats, Interval
+from alknet.runtime.heart import Heart
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
 
@@ -37,6 +40,7 @@ class WorkerService(Service, namespace="worker"):
 
     def __init__(self, settings: WorkerSettings, home: Home) -> None:
         self._interval = settings.interval
+        self._heart = Heart()
         self._home = home
         self._followed: set[Session] = set()
         # By worker: the newest heartbeat, and its number, by which a reader knows it as new.
@@ -58,7 +62,10 @@ class WorkerService(Service, namespace="worker"):
             nursery.cancel_scope.cancel()
 
     @handler(endless=True)
-    async def heartbeat(self, request: Heartbeats) -> AsyncIterator[Heartbeat]:
+    async def heartbeat(self, request: Heartbeats, context: Context) -> AsyncIterator[Heartbeat]:
+        while request.worker is not None and self._home.is_here(request.worker):
+            yield self._heart.beat(context)
+            await trio.sleep(request.interval)
         seen = 0
         while True:
             for number, heartbeat in sorted(self._newest.values(), key=lambda each: each[0]):
@@ -84,7 +91,9 @@ class WorkerService(Service, namespace="worker"):
         try:
             while True:
                 try:
-                    beats = RemoteClient(session).stream(Heartbeats(self._interval), window=2)
+                    # Of itself, where it has workers of its own.
+                    asked = Heartbeats(self._interval, HERE)
+                    beats = RemoteClient(session).stream(asked, window=2)
                     async with beats:
                         async for heartbeat in beats:
                             failures = 0

@@ -12,12 +12,14 @@ environment says in variables such as `ALKNET__NODE__LISTEN` goes before the fil
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from alknet.errors import InvalidInput
 from alknet.settings.environment import overrides
 from alknet.settings.patterns import FINGERPRINT, NAME, ORIGIN, TLS_URL, URL
 from alknet.settings.reader import Reader, parse
@@ -26,6 +28,7 @@ from alknet.wire.limits import Limits
 
 __all__ = [
     "CertificatePair",
+    "JoinSettings",
     "NodeSettings",
     "RemoteSettings",
     "Settings",
@@ -44,6 +47,34 @@ TlsUrl = Annotated[str, msgspec.Meta(pattern=TLS_URL)]
 Level = Literal["debug", "info", "warning", "error"]
 
 
+class JoinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One [[node.joins]]: a head that this node works for.
+
+    What this node and its own workers answer, that head's callers can call through it. `urls` are
+    ways to the head, tried in their order. `expect` is the fingerprint (`SHA256:...`) of the key
+    that it must hold; without it, which takes a road with TLS, an authority must vouch for its
+    certificate and the name in the URL: one in the PEM file `ca`, or without that file one that
+    this machine trusts. `key` is a file with the OpenSSH private key that we prove ourselves with
+    there; without it, that is the key of this node's own identity. A relative path begins beside
+    the settings. `grant` are the scopes of which its callers can have any here: each may do what
+    both the head and `grant` let it.
+    """
+
+    urls: Annotated[tuple[Url, ...], msgspec.Meta(min_length=1)]
+    expect: Fingerprint | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    grant: frozenset[str] = frozenset({"*"})
+
+    def __post_init__(self) -> None:
+        open_to_all = [url for url in self.urls if not re.match(TLS_URL, url)]
+        if self.expect is None and open_to_all:
+            raise InvalidInput(
+                f"whoever answers at {open_to_all[0]} would be our head: name the fingerprint that "
+                f"it must have (`expect`), or use tls:// or wss://"
+            )
+
+
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table [node].
 
@@ -55,7 +86,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `watch` is how often, in seconds, this file is looked at, to be reloaded when it has changed; 0
     means never, and SIGHUP does it too. A node that is `strict` fails a call whose answer is not
     what the operation promises: for tests. `origins` are those of web pages
-    (`https://app.example`) that may call; `*` lets any.
+    (`https://app.example`) that may call; `*` lets any. `joins` are the heads that this node works
+    for.
     """
 
     name: Name = "head"
@@ -67,6 +99,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watch: Seconds = 0.0
     strict: bool = False
     origins: tuple[Origin, ...] = ()
+    joins: tuple[JoinSettings, ...] = ()
 
 
 class CertificatePair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

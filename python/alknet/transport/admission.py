@@ -110,6 +110,15 @@ async def _judge_key(
     return brought
 
 
+async def offered_by(link: Link) -> handshake.Challenge:
+    """Return what the node at the other end of *link* says of itself, of which nothing is proven.
+
+    Raises:
+        Refused, RemoteProtocolError, Disconnected: as `enter`.
+    """
+    return handshake.decode(await _receive(link), handshake.Challenge)
+
+
 async def enter(
     link: Link, *, key: Ed25519Key | CertifiedKey | str, expect: bytes | str | None, limits: Limits
 ) -> tuple[handshake.Challenge, handshake.Accepted]:
@@ -126,7 +135,7 @@ async def enter(
     if isinstance(key, str) and not link.is_confidential:
         raise Refused(f"a token is not sent to {link.peer_address} in clear: use wss://, or a key")
     with trio.move_on_after(limits.handshake_seconds):
-        offered = handshake.decode(await _receive(link), handshake.Challenge)
+        offered = await offered_by(link)
         response = handshake.respond(offered, key, expect, link.format if link.framed else None)
         await _send(link, response)
         accepted = handshake.decode(await _receive(link), handshake.Accepted)

@@ -115,7 +115,7 @@ def respond(
     if len(offered.nonce) != NONCE_BYTES:
         raise RemoteProtocolError(f"the challenge's nonce is not {NONCE_BYTES} bytes long")
     if expect is not None:
-        _check_key(offered, expect)
+        check_key(offered, expect)
     nonce = secrets.token_bytes(NONCE_BYTES)
     if isinstance(key, str):
         return Response(nonce=nonce, token=key, format=format, pings=True)
@@ -130,7 +130,12 @@ def respond(
     )
 
 
-def _check_key(offered: Challenge, expect: bytes | str) -> None:
+def check_key(offered: Challenge, expect: bytes | str) -> None:
+    """Refuse a server that shows another key than *expect*, or none; it has not proven it yet.
+
+    Raises:
+        Refused, Locked: as `respond`.
+    """
     wanted = expect if isinstance(expect, str) else ssh_fingerprint(expect)
     if offered.public_key is None:
         raise Locked(

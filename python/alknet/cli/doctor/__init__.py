@@ -21,7 +21,7 @@ def doctor(
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
-    """Look at the clock, ports, files, certificates, disk and memory that a node depends on.
+    """Look at the clock, ports, files, certificates, disk, memory and nodes that a node depends on.
 
     Changes nothing, and says of each thing that is not as it should be how to mend it. Run it as
     the user that the node runs as. Exit code 1 if the node would not start, or would not be safe.

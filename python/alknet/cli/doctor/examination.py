@@ -22,6 +22,7 @@ def examine(config: Path) -> list[Finding]:
     found += files.permissions(config, settings)
     found += files.certificates(config.parent, settings)
     found += trio.run(network.ports, settings.node.listen)
+    found += trio.run(network.nodes, config.parent, settings)
     return [*found, *_always(_data(config, settings))]
 
 

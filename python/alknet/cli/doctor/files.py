@@ -48,6 +48,7 @@ def permissions(config: Path, settings: Settings) -> Iterator[Finding]:
     for table in settings.services.values():
         if isinstance(table, RemoteSettings | AuthSettings) and table.key is not None:
             secrets.append(config.parent / table.key)
+    secrets += [config.parent / each.key for each in settings.node.joins if each.key is not None]
     path = database(config, settings)
     if path is not None:
         secrets.append(path)

@@ -1,7 +1,7 @@
 """DirectoryService: which operations there are for a caller, and who is connected."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from alknet.call.access import refusal, unknown
@@ -11,6 +11,7 @@ from alknet.call.invocation import Entry
 from alknet.call.operation import OperationSpec
 from alknet.errors import InvalidInput
 from alknet.protocol.directory import (
+    HeadSummary,
     ListOperations,
     ListPeers,
     OperationList,
@@ -27,6 +28,7 @@ from alknet.protocol.directory import (
 from alknet.protocol.request import Kind
 from alknet.protocol.stats import Metrics, NodeStats, ServiceStats, Stats
 from alknet.runtime.host import Host
+from alknet.runtime.linked import LinkedNode
 from alknet.runtime.service import Service, handler
 from alknet.services.directory.stats import link_stats, operation_stats
 
@@ -38,15 +40,19 @@ class DirectoryService(Service, namespace="services"):
     """Discovery. It shows a caller exactly what the caller could call, by the same check."""
 
     def __init__(
-        self, home: Home, services: Callable[[], tuple[ServiceStats, ...]] = tuple
+        self,
+        home: Home,
+        services: Callable[[], tuple[ServiceStats, ...]] = tuple,
+        heads: Callable[[], Sequence[LinkedNode]] = tuple,
     ) -> None:
         self._home = home
         self._services = services
+        self._heads = heads
         self._exposition: Exposition | None = None
 
     @classmethod
     def create(cls, host: Host) -> Self:
-        return cls(host.home, host.services)
+        return cls(host.home, host.services, host.heads)
 
     @handler(concurrent=True)
     def list(self, _: ListOperations, context: Context) -> OperationList:
@@ -106,7 +112,10 @@ class DirectoryService(Service, namespace="services"):
 
     @handler(concurrent=True)
     def peers(self, _: ListPeers) -> PeerList:
-        return PeerList(tuple(self._peer(*named) for named in self._home.peers.names()))
+        return PeerList(
+            tuple(self._peer(*named) for named in self._home.peers.names()),
+            tuple(HeadSummary(each.urls, each.name, each.why_away) for each in self._heads()),
+        )
 
     def _peer(self, name: str, operations: tuple[str, ...]) -> PeerSummary:
         heard = self._home.peers.heard(name)
