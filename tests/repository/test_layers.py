@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
     "forwarding": {"call", "transport", "quota"},
-    "services": {"runtime", "call", "store", "wire", "forwarding"},
+    "services": {"runtime", "call", "store", "wire", "quota", "forwarding"},
     "store": {"_core"},
     "runtime": {"call", "wire", "quota", "forwarding"},
     "quota": set(),

@@ -76,7 +76,7 @@ class ShareSource:
     def shares(self) -> Iterator["OfferedShare"]:
         """Yield one share after another, each wiped when the next is asked for.
 
-        It ends when the files and descriptors do, or, at the terminal, never.
+        It ends when the files and descriptors do, or, at the terminal, with Enter alone.
 
         Raises:
             Failure: one cannot be read, or was mistyped too often.
@@ -89,6 +89,8 @@ class ShareSource:
             given += 1
             for _ in range(_TRIES):
                 with terminal.hidden(f"Share {given}: ") as text:
+                    if not text:
+                        return
                     offered = OfferedShare(text, is_typed=True)
                     yield offered
                 if not offered.is_refused:
@@ -161,7 +163,9 @@ class OfferedShare:
 
 def not_enough(missing: int | None) -> Failure:
     """Return the error for shares that have come to an end, with *missing* still needed."""
-    return Failure(f"{_so_many(missing)} needed: name it with --share-file or --share-fd")
+    return Failure(
+        f"{_so_many(missing)} needed: name more with --share-file or --share-fd, or --shares"
+    )
 
 
 def source_of(phrase: PhraseSource, shares: ShareSource) -> PhraseSource | ShareSource:
