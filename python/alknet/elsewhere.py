@@ -8,7 +8,7 @@ calls fail at once.
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -33,23 +33,37 @@ _FORWARD: Final = "identity:forward"
 class Elsewhere(Service):
     """Stands in this node for *service*, which *node* runs.
 
-    Who calls as *itself* calls in the name that this node has over there.
+    Who calls as *itself* calls in the name that this node has over there. What is about this node
+    itself, *at_home* answers.
     """
 
-    def __init__(self, service: type[Service], node: LinkedNode, *, itself: Identity) -> None:
+    def __init__(
+        self,
+        service: type[Service],
+        node: LinkedNode,
+        *,
+        itself: Identity,
+        at_home: Service | None = None,
+    ) -> None:
         self.namespace = service.namespace
         # What is internal here is internal there: nobody who comes over a link may call it.
         self.handlers = tuple(
             _standing_for(each)
+            if at_home is None or each.request_type not in service.at_home
+            else _answered_by(at_home, each)
             for each in service.handlers
             if operation_type(each.request_type).spec.visibility == "external"
         )
         self._node = node
         self._itself = itself
+        self._at_home = at_home
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with open_background() as nursery:
+        async with AsyncExitStack() as stack:
+            if self._at_home is not None:
+                await stack.enter_async_context(self._at_home.running())
+            nursery = await stack.enter_async_context(open_background())
             nursery.start_soon(self._node.keep)
             with trio.move_on_after(_FIRST_LINK_SECONDS):
                 await self._node.tried()
@@ -134,3 +148,12 @@ def _standing_for(handler: Handler) -> Handler:
         is_async=not handler.is_stream,
         wants_context=True,
     )
+
+
+def _answered_by(service: Service, handler: Handler) -> Handler:
+    """Return *handler* as *service* has it, which is not the one that is asked."""
+
+    def function(_: Elsewhere, *arguments: Any) -> Any:
+        return handler.function(service, *arguments)
+
+    return msgspec.structs.replace(handler, function=function)

@@ -174,7 +174,8 @@ class Node:
         node = self._peering.link(
             service.namespace, table.remote, expect=table.expect, key=table.key, ca=table.ca
         )
-        return Elsewhere(service, node, itself=self.dispatcher.itself)
+        at_home = service.create_at_home(self._host, table)
+        return Elsewhere(service, node, itself=self.dispatcher.itself, at_home=at_home)
 
     def _check_needs(self, service: type[Service]) -> None:
         """Refuse to run what works with things that a service lends within one process."""

@@ -12,7 +12,7 @@ from .command import alknet, environment
 COMMANDS = (
     *("init", "serve", "unlock", "lock", "status"),
     *("call", "watch", "services", "schema", "demo"),
-    *("backup", "restore", "rotate", "doctor"),
+    *("backup", "restore", "rotate", "doctor", "shares"),
 )
 
 

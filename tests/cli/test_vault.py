@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from alknet.keys import Keyring, ssh_fingerprint
+from alknet.keys import Keyring, split_mnemonic, ssh_fingerprint
 
 from ..people import PHRASE, STRANGER_KEY, WORKER_KEY, node_key
 from .command import alknet
@@ -99,6 +99,37 @@ async def test_the_phrase_of_another_node_is_not_sent(ask, node, phrase):
     assert "is another node's" in done.stderr
     assert "nothing was sent" in done.stderr
     assert node.vault.is_locked()
+
+
+async def test_shares_are_given_by_several_and_the_last_unlocks(node, alice_key, ask, tmp_path):
+    one, two, three = split_mnemonic(PHRASE, 3, 3)
+    paths = [tmp_path / name for name in ("one", "two")]
+    for path, share in zip(paths, (one, two), strict=True):
+        path.touch(0o600)
+        path.write_text(share)
+    node.vault.lock()
+    first = await ask("unlock", "--share-file", paths[0])
+    again = await ask("unlock", "--share-file", paths[0])
+    second = await ask("unlock", "--share-file", paths[1], "--json")
+    async with typist("unlock", "--shares", "--node", node.url, "--identity", alice_key) as person:
+        await person.sees("Share 1: ")
+        await person.types(two + "\n")
+        await person.sees("this share was given already: another one is needed; those given before")
+        await person.sees("Share 1: ")
+        await person.types("\n")
+        left = await person.leaves()
+    async with typist("unlock", "--shares", "--node", node.url, "--identity", alice_key) as person:
+        await person.sees("Share 1: ")
+        await person.types(three + "\n")
+        done = await person.leaves()
+
+    assert first == (0, "locked: 1 given, 2 more shares are needed\n", "")
+    assert again.code == 1
+    assert "given already" in again.stderr
+    assert (second.json["given"], second.json["missing"]) == (2, 1)
+    assert left.code == 1
+    assert done == (0, f"\r\nunlocked {FINGERPRINT}\r\n", "")
+    assert not node.vault.is_locked()
 
 
 async def test_status_says_what_there_is_to_know(ask, node, worker):

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
     "forwarding": {"call", "transport", "quota"},
-    "services": {"runtime", "call", "store", "wire", "forwarding"},
+    "services": {"runtime", "call", "store", "wire", "quota", "forwarding"},
     "store": {"_core"},
     "runtime": {"_core", "call", "wire", "quota", "forwarding"},
     "quota": set(),

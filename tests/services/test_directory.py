@@ -35,6 +35,7 @@ async def test_a_list_holds_what_the_caller_may_call_in_order_of_name(node):
         "secrets/derive",
         "secrets/encryption-key",
         "secrets/ethereum",
+        "secrets/watch",
     }
     assert everything == sorted(everything)
 

@@ -19,6 +19,7 @@ from alknet.cli.failure import Debug
 from alknet.cli.init import init
 from alknet.cli.rotate import rotate
 from alknet.cli.serve import serve
+from alknet.cli.shares import shares_app
 from alknet.cli.vault import lock, status, unlock
 
 
@@ -40,6 +41,7 @@ for _command in (
     rotate, doctor,
 ):  # fmt: skip
     app.command(help=_paragraphs(_command.__doc__))(_command)
+app.add_typer(shares_app, name="shares")
 
 
 def _show_version(wanted: bool) -> None:

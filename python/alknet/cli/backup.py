@@ -10,6 +10,13 @@ from alknet.cli.init import checked_name
 from alknet.cli.output import AsJson, emit, emit_json
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
 from alknet.cli.recovery import recover
+from alknet.cli.share_source import (
+    AskShares,
+    ShareDescriptors,
+    ShareFiles,
+    ShareSource,
+    source_of,
+)
 from alknet.cli.stack_toml import PROFILES, ProfileName
 from alknet.cli.target import CONFIG
 from alknet.settings import Settings
@@ -61,6 +68,9 @@ def restore(
     ] = ProfileName.HEAD,
     phrase_file: PhraseFile = None,
     phrase_fd: PhraseDescriptor = None,
+    ask_shares: AskShares = False,
+    share_files: ShareFiles = None,
+    share_fds: ShareDescriptors = None,
     ask_passphrase: AskPassphrase = False,
     as_json: AsJson = False,
     _debug: Debug = False,
@@ -69,13 +79,17 @@ def restore(
 
     What was there is kept beside it under another name, which is printed.
 
-    With --seed, on a machine that has nothing: ask for the recovery phrase, and make a node with
-    the same identity, host key and encryption keys; what a phrase cannot give back is said.
+    With --seed, on a machine that has nothing: ask for the recovery phrase, or for shares of it,
+    and make a node with the same identity, host key and encryption keys; what a phrase cannot give
+    back is said.
     """
     if seed == (copy is not None):
         raise Misuse("name the FILE that `alknet backup` has made, or --seed: one of the two")
     if copy is None:
-        source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+        source = source_of(
+            PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase),
+            ShareSource(share_files, share_fds, asks=ask_shares, ask_passphrase=ask_passphrase),
+        )
         source.require()
         chosen = PROFILES[profile].name if name is None else name
         recover(config, source, name=checked_name(chosen), profile=profile, as_json=as_json)

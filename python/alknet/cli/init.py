@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -16,6 +16,15 @@ from alknet.cli.identity import KEY_FILE
 from alknet.cli.output import emit
 from alknet.cli.phrase import AskPassphrase
 from alknet.cli.publish import publish
+from alknet.cli.shares import (
+    SharePrefix,
+    files_of,
+    numbered,
+    parse_scheme,
+    require_place,
+    shares_of,
+    show,
+)
 from alknet.cli.stack_toml import PROFILES, Profile, ProfileName, stack_toml
 from alknet.cli.systemd_unit import UNIT_FILE, systemd_unit
 from alknet.cli.target import CONFIG, DEFAULT_URL
@@ -23,8 +32,6 @@ from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.settings import Name
-
-_COLUMNS: Final = 4
 
 
 def init(
@@ -44,6 +51,14 @@ def init(
         Path | None,
         typer.Option(metavar="FILE", help="Write the phrase to FILE (mode 600), and show it not."),
     ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K-of-N",
+            help="Show the phrase in N shares, any K of which give it back, and not itself.",
+        ),
+    ] = None,
+    share_files: SharePrefix = None,
     ask_passphrase: AskPassphrase = False,
     force: Annotated[
         bool,
@@ -64,7 +79,7 @@ def init(
     """Make a new node: its stack.toml, the key of its operator, and a recovery phrase.
 
     The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
-    and it is kept nowhere.
+    and it is kept nowhere. With --shares nobody sees it: it is given out in shares.
     """
     unit = {directory / UNIT_FILE: systemd_unit(directory / CONFIG)} if systemd else {}
     if systemd and (directory / CONFIG).exists() and not force:
@@ -73,15 +88,23 @@ def init(
         return
     kind = PROFILES[profile]
     name = kind.name if name is None else name
-    _check(name, phrase_file)
+    checked_name(name)
+    scheme = _checked_scheme(shares, phrase_file, share_files)
+    if scheme is None:
+        _require_place(phrase_file)
     phrase = _generate(words)
+    parts = [] if scheme is None else shares_of(phrase, scheme)
     with _new_passphrase(asked=ask_passphrase) as passphrase:
         files = new_stack(phrase, passphrase, name=name, profile=kind)
     made = {**{directory / file: content for file, content in files.items()}, **unit}
-    publish(made, overwrites=force, alone={} if phrase_file is None else {phrase_file: phrase})
-    if phrase_file is None:
+    alone = {} if phrase_file is None else {phrase_file: phrase}
+    alone |= files_of(parts, share_files)
+    publish(made, overwrites=force, alone=alone)
+    if scheme is None and phrase_file is None:
         _show(phrase)
-    _say_next(directory, phrase_file)
+    elif scheme is not None and share_files is None:
+        show(parts, scheme[0])
+    _say_next(directory, "" if scheme is None else " --shares", phrase_file)
     if systemd:
         emit(f"or: {directory / UNIT_FILE}, whose first lines say how to install it")
 
@@ -142,8 +165,21 @@ def checked_name(name: str) -> str:
         ) from None
 
 
-def _check(name: str, phrase_file: Path | None) -> None:
-    checked_name(name)
+def _checked_scheme(
+    shares: str | None, phrase_file: Path | None, share_files: Path | None
+) -> tuple[int, int] | None:
+    if shares is None:
+        if share_files is not None:
+            raise Misuse("--share-files needs --shares K-of-N, which says how many they are")
+        return None
+    if phrase_file is not None:
+        raise Misuse("--phrase-file and --shares: whoever has the phrase needs no shares of it")
+    scheme = parse_scheme(shares)
+    require_place(share_files)
+    return scheme
+
+
+def _require_place(phrase_file: Path | None) -> None:
     if phrase_file is None and not os.isatty(1):
         raise Misuse(
             "the recovery phrase is shown on a terminal, and stdout is none: run this on one, "
@@ -170,18 +206,16 @@ def _new_passphrase(*, asked: bool) -> Iterator[memoryview | str]:
 
 
 def _show(phrase: str) -> None:
-    words = phrase.split()
-    rows = -(-len(words) // _COLUMNS)
     emit("Recovery phrase. Write it down now: it is shown once and kept nowhere.\n")
-    for row in range(rows):
-        emit("  ".join(f"{n + 1:>4} {words[n]:<8}" for n in range(row, len(words), rows)).rstrip())
+    emit(numbered(phrase))
     emit(f"\n{phrase}\n")
 
 
-def _say_next(directory: Path, phrase_file: Path | None) -> None:
+def _say_next(directory: Path, source: str, phrase_file: Path | None) -> None:
     config = directory / CONFIG
     named = "" if config == CONFIG else f" --config {shlex.quote(str(config))}"
-    source = "" if phrase_file is None else f" --phrase-file {shlex.quote(str(phrase_file))}"
+    if phrase_file is not None:
+        source = f" --phrase-file {shlex.quote(str(phrase_file))}"
     emit(f"made {config} and {directory / KEY_FILE}")
     emit(f"next: alknet serve{named}{source}")
     emit(f"then: alknet status{named}")

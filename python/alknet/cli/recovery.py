@@ -7,6 +7,7 @@ from alknet.cli.init import stack_of
 from alknet.cli.output import emit, emit_json
 from alknet.cli.phrase import PhraseSource
 from alknet.cli.publish import publish
+from alknet.cli.share_source import ShareSource
 from alknet.cli.stack_toml import PROFILES, ProfileName
 from alknet.cli.target import CONFIG
 from alknet.keys import ssh_fingerprint, ssh_public_line
@@ -21,13 +22,18 @@ A phrase cannot give back what never grew out of it:
 
 
 def recover(
-    config: Path, source: PhraseSource, *, name: str, profile: ProfileName, as_json: bool
+    config: Path,
+    source: PhraseSource | ShareSource,
+    *,
+    name: str,
+    profile: ProfileName,
+    as_json: bool,
 ) -> None:
     """Write the files of the node that *source* has the phrase of, and say what is back.
 
     Raises:
         Failure: files are there already, or the phrase cannot be read.
-        BadMnemonic: it is no phrase.
+        BadMnemonic, BadShare: it is no phrase, or does not come together.
     """
     keyring = source.keyring()
     try:

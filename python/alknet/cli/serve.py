@@ -21,6 +21,13 @@ from alknet.cli.phrase import (
     PhraseFile,
     PhraseSource,
 )
+from alknet.cli.share_source import (
+    AskShares,
+    ShareDescriptors,
+    ShareFiles,
+    ShareSource,
+    source_of,
+)
 from alknet.cli.target import CONFIG
 from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, open_node
@@ -38,6 +45,9 @@ def serve(
     phrase_file: PhraseFile = None,
     phrase_fd: PhraseDescriptor = None,
     phrase_credential: PhraseCredential = None,
+    ask_shares: AskShares = False,
+    share_files: ShareFiles = None,
+    share_fds: ShareDescriptors = None,
     ask_passphrase: AskPassphrase = False,
     is_locked: Annotated[
         bool,
@@ -67,14 +77,16 @@ def serve(
         disable_core_dumps()
     if not (settings.node.listen or settings.node.joins):
         raise Failure(f'{config}: nothing to listen at: add listen = ["ws://..."] under [node]')
+    shares = ShareSource(share_files, share_fds, asks=ask_shares, ask_passphrase=ask_passphrase)
     keyring = None
     if is_locked:
-        if (phrase_file, phrase_fd, phrase_credential) != (None, None, None):
+        if shares.is_named or (phrase_file, phrase_fd, phrase_credential) != (None, None, None):
             raise Misuse("--locked starts without a phrase: name no source of one")
     else:
-        source = PhraseSource(
+        phrase = PhraseSource(
             phrase_file, phrase_fd, credential=phrase_credential, ask_passphrase=ask_passphrase
         )
+        source = source_of(phrase, shares)
         source.require("--locked")
         keyring = source.keyring()
     trio.run(partial(_serve, settings, keyring, as_json=as_json))

@@ -57,6 +57,8 @@ stalled_seconds = 120.0  # a subscription that is not read for so long is ended
 
 _SECRETS: Final = """
 [secrets]  # derive, encrypt, decrypt, passwords; the seed itself never leaves the vault
+remote_unlock = false  # true: peers granted "secrets:unlock" by name may unlock it from elsewhere
+share_seconds = 600.0  # how long shares of the phrase are kept while others are waited for
 """
 
 _STORAGE: Final = """

@@ -60,6 +60,23 @@ def hidden(prompt: str) -> Iterator[memoryview]:
         wipe(buffer)
 
 
+def wait(prompt: str) -> None:
+    """Show *prompt* at the terminal, and return when a line was typed there.
+
+    Raises:
+        Failure: there is no terminal.
+    """
+    with hidden(prompt):
+        pass
+
+
+def clear() -> None:
+    """Have the terminal forget what it shows, and what it has shown before."""
+    with open_terminal() as terminal:
+        # ECMA-48 CUP and ED; 3 is xterm's, and others', for the lines that have scrolled away.
+        os.write(terminal, b"\x1b[H\x1b[2J\x1b[3J")
+
+
 def wipe(buffer: bytearray) -> None:
     """Overwrite what *buffer* holds; its length stays, so nothing of it is copied elsewhere."""
     buffer[:] = bytes(len(buffer))

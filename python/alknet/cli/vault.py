@@ -14,12 +14,26 @@ from alknet.cli.failure import Failure
 from alknet.cli.output import AsJson, emit, emit_json, emit_table, printable
 from alknet.cli.phrase import AskPassphrase, PhraseDescriptor, PhraseFile, PhraseSource
 from alknet.cli.pulse import link_of, pulse_of
+from alknet.cli.share_source import (
+    AskShares,
+    ShareDescriptors,
+    ShareFiles,
+    ShareSource,
+    source_of,
+)
 from alknet.cli.target import Target
-from alknet.errors import AlreadyUnlocked, Forbidden, NotFound
-from alknet.keys import Keyring, check_mnemonic, ssh_fingerprint
+from alknet.errors import AlreadyUnlocked, Forbidden, InvalidInput, NotFound
+from alknet.keys import Keyring, check_mnemonic, check_share, ssh_fingerprint
 from alknet.protocol.directory import ListPeers, Ping
 from alknet.protocol.request import Request
-from alknet.protocol.secret import Lock, Status, Unlock, VaultStatus
+from alknet.protocol.secret import (
+    GiveShare,
+    Lock,
+    SharesGiven,
+    Status,
+    Unlock,
+    VaultStatus,
+)
 from alknet.runtime.vault import IDENTITY_PATH
 
 Reply = TypeVar("Reply")
@@ -30,16 +44,25 @@ async def unlock(
     target: Target,
     phrase_file: PhraseFile = None,
     phrase_fd: PhraseDescriptor = None,
+    ask_shares: AskShares = False,
+    share_files: ShareFiles = None,
+    share_fds: ShareDescriptors = None,
     ask_passphrase: AskPassphrase = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a running node its recovery phrase, typed without echo.
+    """Give a running node its recovery phrase, typed without echo, or shares of it.
 
     The phrase is checked here first, against the node's identity too where that is known. A locked
-    node cannot prove who it is: the phrase goes to whoever answers, over links that others cannot
-    listen to only.
+    node cannot prove who it is: on its own machine the phrase goes to whoever answers there, from
+    another machine, where `remote_unlock` under [secrets] allows it, to the node that an authority
+    vouches for.
+
+    Each share is sent as it is given. The node keeps it until there are enough; those that are
+    missing may be given by others, from elsewhere. Enter alone leaves it to them.
     """
-    source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+    shares = ShareSource(share_files, share_fds, asks=ask_shares, ask_passphrase=ask_passphrase)
+    phrase_source = PhraseSource(phrase_file, phrase_fd, ask_passphrase=ask_passphrase)
+    source = source_of(phrase_source, shares)
     source.require()
     # Two dozen words are long to type: find out first what could go wrong without them.
     async with target.open_even_if_locked() as client:
@@ -47,6 +70,9 @@ async def unlock(
         with suppress(Forbidden):
             if not (await client.call(Status())).locked:
                 raise AlreadyUnlocked("the vault is unlocked already: `alknet lock` locks it")
+    if isinstance(source, ShareSource):
+        await _give_shares(target, source, as_json=as_json)
+        return
     with source.phrase() as phrase:
         check_mnemonic(phrase)
         with source.passphrase() as passphrase:
@@ -55,6 +81,32 @@ async def unlock(
             async with target.open(is_pinned=False) as client:
                 status = await client.call(request)
     _show(status, as_json)
+
+
+async def _give_shares(target: Target, source: ShareSource, *, as_json: bool) -> None:
+    """Send one share after another, each over a link of its own: typing them takes minutes."""
+    taken: SharesGiven | None = None
+    with source.passphrase() as passphrase:
+        for offered in source.shares():
+            try:
+                check_share(offered.text)
+                request = GiveShare(str(offered.text, "utf-8"), str(passphrase, "utf-8"))
+                async with target.open(is_pinned=False) as client:
+                    taken = await client.call(request)
+            except InvalidInput as error:
+                offered.refuse(error)
+                continue
+            if not taken.missing:
+                _show(taken.status, as_json)
+                return
+            offered.take(taken.missing)
+    if taken is None:
+        raise Failure("no share was given")
+    if as_json:
+        emit_json(msgspec.to_builtins(taken))
+    else:
+        more = "1 more share is" if taken.missing == 1 else f"{taken.missing} more shares are"
+        emit(f"locked: {taken.given} given, {more} needed")
 
 
 def _check_identity(target: Target, keyring: Keyring) -> None:

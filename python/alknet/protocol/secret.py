@@ -6,7 +6,7 @@ path is a BIP-32 path with `'`, `h` or `H` for hardened.
 
 import msgspec
 
-from alknet.protocol.request import Request, operation
+from alknet.protocol.request import Request, Subscription, operation
 
 
 class PublicKey(msgspec.Struct, frozen=True):
@@ -82,6 +82,24 @@ class VaultStatus(msgspec.Struct, frozen=True):
     locked: bool
     memory_locked: bool
     identity: str | None = None
+
+
+class SharesGiven(msgspec.Struct, frozen=True):
+    """How many shares of the phrase were given, and how many are missing still.
+
+    With none missing the vault has been unlocked, and no share is kept.
+    """
+
+    given: int
+    missing: int
+    status: VaultStatus
+
+
+class VaultEpoch(msgspec.Struct, frozen=True):
+    """Whether the vault is locked now. `epoch` is another after each lock, whatever came since."""
+
+    locked: bool
+    epoch: str
 
 
 @operation("secrets/derive", kind="mutation", scopes=("secrets:derive",), idempotent=True)
@@ -162,7 +180,10 @@ class SignEd25519(Request[Signature], frozen=True):
 
 @operation("secrets/lock", kind="mutation", scopes=("secrets:lock",), idempotent=True)
 class Lock(Request[VaultStatus], frozen=True):
-    """Wipe the seed and everything derived from it; a vault that is locked already stays so."""
+    """Wipe the seed and everything derived from it; a vault that is locked already stays so.
+
+    Shares that were given to unlock it are wiped too.
+    """
 
 
 @operation("secrets/unlock", kind="mutation", scopes=("secrets:unlock",), confidential=True)
@@ -171,7 +192,8 @@ class Unlock(Request[VaultStatus], frozen=True):
 
     It is held for the caller's tenant or, if a caller of the node's own says so, for `tenant`.
 
-    Accepted only over links that leave neither this machine nor go in clear.
+    It is taken from the machine itself; from others, over TLS, only where `remote_unlock` says so,
+    and from peers to whom `secrets:unlock` was granted by its name.
     """
 
     phrase: str
@@ -180,6 +202,31 @@ class Unlock(Request[VaultStatus], frozen=True):
 
     def __repr__(self) -> str:
         return "Unlock(phrase=<redacted>, passphrase=<redacted>)"
+
+
+@operation("secrets/give-share", kind="mutation", scopes=("secrets:unlock",), confidential=True)
+class GiveShare(Request[SharesGiven], frozen=True):
+    """Give one `share` of the recovery phrase (SLIP-0039); with the last that is needed, unlock.
+
+    They may come from several callers, each as `secrets/unlock` allows it, and are kept for some
+    minutes. `passphrase` is that of BIP-39, and counts when it comes with the last. A share that is
+    refused costs none of the others; shares that do not unlock the vault, all given, are dropped.
+    """
+
+    share: str
+    passphrase: str = ""
+    tenant: str | None = None
+
+    def __repr__(self) -> str:
+        return "GiveShare(share=<redacted>, passphrase=<redacted>)"
+
+
+@operation("secrets/watch", any_scopes=("secrets:status", "secrets:derive"))
+class WatchVault(Subscription[VaultEpoch], frozen=True):
+    """Tell whether the vault is locked, now and whenever something in it is locked or unlocked.
+
+    Who keeps what was derived drops it when the epoch is another.
+    """
 
 
 @operation("secrets/status", scopes=("secrets:status",))

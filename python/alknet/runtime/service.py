@@ -108,8 +108,9 @@ class Service:
     `__init__`. `restart` says what happens when `running` ends:
     "permanent" starts it again in any case, "transient" only after an error, "temporary" never.
     `settings_type` is the shape of its table in stack.toml, and `reloads` are the requests of its
-    own by which it takes what the file says now. `operations` are those that it answers beside what
-    its handlers do, made by hand; it has them before it is run.
+    own by which it takes what the file says now. `at_home` are those about the very node that is
+    asked, which it answers itself where another runs the service. `operations` are those that it
+    answers beside what its handlers do, made by hand; it has them before it is run.
     """
 
     namespace: str = ""
@@ -118,6 +119,7 @@ class Service:
     mailbox_size: ClassVar[int] = 1024
     settings_type: ClassVar[type[msgspec.Struct] | None] = None
     reloads: ClassVar[tuple[Request[Any], ...]] = ()
+    at_home: ClassVar[tuple[type[AnyRequest], ...]] = ()
     handlers: tuple[Handler, ...] = ()
     operations: Iterable[Operation] = ()
 
@@ -136,6 +138,14 @@ class Service:
     def create(cls, host: Host) -> "Service":  # noqa: ARG003
         """Return the service for the node that *host* is; override it to take what is needed."""
         return cls()
+
+    @classmethod
+    def create_at_home(cls, host: Host, table: Any) -> "Service | None":  # noqa: ARG003
+        """Return what answers the requests `at_home` where *table* says that another node runs it.
+
+        None answers none; override it where there are some.
+        """
+        return None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

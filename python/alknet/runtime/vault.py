@@ -1,5 +1,10 @@
 """Vault: the node's seed, and those of its tenants, while they are unlocked."""
 
+import secrets
+from itertools import count
+
+import trio
+
 from alknet.errors import AlreadyUnlocked, BadMnemonic, Locked
 from alknet.keys import Ed25519Key, Keyring, ssh_fingerprint
 
@@ -19,7 +24,7 @@ class Vault:
     The node's own seed is that of the tenant `OWN`. What is done for one tenant never touches
     another. With *expect*, the fingerprint of an identity, it holds no keyring of its own that
     gives another: a phrase can be good and still be the wrong one, and every key derived from it
-    would be too.
+    would be too. `epoch` is another after each lock of any of them.
 
     Raises:
         BadMnemonic: *keyring* gives another identity; it has been locked.
@@ -27,6 +32,11 @@ class Vault:
 
     def __init__(self, keyring: Keyring | None = None, *, expect: str | None = None) -> None:
         self._expect = expect
+        # Not to be mistaken for one of this node's before it was started anew.
+        self._life = secrets.token_hex(8)
+        self._locks = count(1)
+        self._changed = trio.Event()
+        self.epoch = f"{self._life}-0"
         self._keyrings: dict[str, Keyring] = {}
         if keyring is not None:
             self.unlock(keyring)
@@ -76,12 +86,24 @@ class Vault:
                     f"identity {found}, and `identity` under [node] says {self._expect}"
                 )
         self._keyrings[tenant] = keyring
+        self._change()
 
     def lock(self, tenant: str = OWN) -> None:
         """Wipe the seed of *tenant* and kill every handle derived from it."""
         keyring = self._keyrings.pop(tenant, None)
         if keyring is not None:
             keyring.lock()
+            self.epoch = f"{self._life}-{next(self._locks)}"
+            self._change()
+
+    @property
+    def changed(self) -> trio.Event:
+        """An event that is set when next a seed is locked or unlocked."""
+        return self._changed
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
 
     def close(self) -> None:
         """Wipe every seed."""

@@ -30,6 +30,7 @@ __all__ = [
     "CertificatePair",
     "JoinSettings",
     "NodeSettings",
+    "RemoteSecretsSettings",
     "RemoteSettings",
     "Settings",
     "TlsSettings",
@@ -141,6 +142,21 @@ class RemoteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca: Path | None = None
 
 
+class RemoteSecretsSettings(RemoteSettings, frozen=True, forbid_unknown_fields=True):
+    """The table [secrets] where another node answers for the seed, and this one has its own key.
+
+    `remote`, `expect`, `key` and `ca` are as for any service. `remote_unlock` and `share_seconds`
+    are about unlocking this node, as where it answers itself.
+    """
+
+    remote_unlock: bool = False
+    share_seconds: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 600.0
+
+
+# What a table may say beside where its service runs, where it has more to say.
+_REMOTE: Final[dict[str, type[RemoteSettings]]] = {"secrets": RemoteSecretsSettings}
+
+
 class Settings(msgspec.Struct, frozen=True):
     """A whole stack.toml. `services` holds the table of each service that is turned on.
 
@@ -179,7 +195,7 @@ def load(
     """
     reader = _read(path, environment)
     services_as_told = {
-        name: RemoteSettings if reader.has(name, "remote") and not _has_remote(shape) else shape
+        name: _remote(name) if reader.has(name, "remote") and not _has_remote(shape) else shape
         for name, shape in shapes.items()
     }
     read = reader.tables({**_OWN, **services_as_told})
@@ -205,8 +221,13 @@ def load_node(path: Path, environment: Mapping[str, str] = os.environ) -> NodeSe
 
 def schema(shapes: Mapping[str, type[msgspec.Struct] | None]) -> dict[str, Any]:
     """Return the JSON Schema of a stack.toml in which services have tables of *shapes*."""
-    elsewhere = {name: RemoteSettings for name, shape in shapes.items() if not _has_remote(shape)}
+    elsewhere = {name: _remote(name) for name, shape in shapes.items() if not _has_remote(shape)}
     return json_schema({**_OWN, **shapes}, elsewhere)
+
+
+def _remote(service: str) -> type[RemoteSettings]:
+    """Return the shape of the table of a service that another node runs."""
+    return _REMOTE.get(service, RemoteSettings)
 
 
 def _has_remote(shape: type[msgspec.Struct] | None) -> bool:
