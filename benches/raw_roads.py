@@ -1,6 +1,7 @@
 """What the roads are measured beside: bytes that are echoed, with no calls and no identity.
 
-`raw TCP` is what a road can at best be; the two WebSocket libraries are what ours is chosen among.
+`raw TCP` is what a road can at best be; the two WebSocket libraries are what ours is chosen among,
+and aioquic is what our QUIC is held against.
 Each side is Trio, as ours is.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import trio
 
+from benches import aioquic_road
 from benches.remote_calls import pinned
 
 MESSAGE: Final = b"x" * 200
@@ -119,12 +121,18 @@ async def _websockets_open(port: int) -> AsyncIterator[tuple[Send, Receive]]:
         yield connection.send, connection.recv
 
 
+async def _aioquic_listen(task_status: trio.TaskStatus[int]) -> None:
+    await aioquic_road.listen(_answer, task_status)
+
+
 LISTEN: Final = {
+    "aioquic": _aioquic_listen,
     "raw TCP": _tcp_listen,
     "trio-websocket": _trio_websocket_listen,
     "websockets.trio": _websockets_listen,
 }
 OPEN: Final = {
+    "aioquic": aioquic_road.connected,
     "raw TCP": _tcp_open,
     "trio-websocket": _trio_websocket_open,
     "websockets.trio": _websockets_open,

@@ -1,6 +1,6 @@
 """Every road in one run: calls a second, latency, bulk, processor time and memory.
 
-    python -m benches transport                 every road, beside raw TCP and WebSocket libraries
+    python -m benches transport                 every road, beside raw TCP and the libraries
     python -m benches transport tls wss         some of them
     python -m benches transport --json FILE     write the figures too
     python -m benches transport --quick         a smoke: figures mean little
@@ -49,7 +49,7 @@ from alknet.services.auth.keyset import AuthSettings, Peer
 from benches import raw_roads
 from benches.remote_calls import RECORD, Bench, Store, _key, _line, pinned
 
-OURS: Final = ("tcp", "tls", "ws", "wss")
+OURS: Final = ("tcp", "tls", "quic", "ws", "wss")
 MIB: Final = 1024 * 1024
 
 
@@ -287,7 +287,7 @@ KiB: what the server grows by for each idle link"""
 
 def main(arguments: list[str]) -> int:
     """Run `python -m benches transport`; return the exit code."""
-    known = ["raw TCP", *OURS, "websockets.trio", "trio-websocket"]
+    known = ["raw TCP", *OURS, "aioquic", "websockets.trio", "trio-websocket"]
     description, _, _ = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(prog="python -m benches transport", description=description)
     parser.add_argument("roads", nargs="*", metavar="ROAD", help=", ".join(known))

@@ -1,4 +1,4 @@
-"""TLS: what is its own; what it shares with other transports is in tests/contract."""
+"""TLS, and what QUIC has of it: what is its own; what it shares with other transports is in tests/contract."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ from .authority import Authority
 FINGERPRINT = Keyring.from_mnemonic(PHRASE).ed25519(IDENTITY_PATH).fingerprint
 
 
-@pytest.fixture(params=["tls", "wss"])
+@pytest.fixture(params=["tls", "quic", "wss"])
 def scheme(request):
     return request.param
 
@@ -311,6 +311,7 @@ async def test_authorities_that_cannot_be_read_are_said_to_be(content, tmp_path)
 # One connection's fault is nobody else's.
 
 
+@pytest.mark.parametrize("scheme", ["tls", "wss"])
 async def test_what_is_no_tls_ends_its_own_connection_alone(scheme, keyring):
     async with node_at(scheme, keyring) as node:
         port = int(node.url.rpartition(":")[2])
@@ -328,6 +329,7 @@ async def test_what_is_no_tls_ends_its_own_connection_alone(scheme, keyring):
             assert await client.call(Say("still here")) == "still here"
 
 
+@pytest.mark.parametrize("scheme", ["tls", "wss"])
 async def test_who_says_nothing_is_not_waited_for(scheme, keyring, autojump_clock):
     autojump_clock.autojump_threshold = 0.05
     async with node_at(scheme, keyring, limits=Limits(handshake_seconds=3)) as node:
@@ -341,6 +343,7 @@ async def test_who_says_nothing_is_not_waited_for(scheme, keyring, autojump_cloc
             assert trio.current_time() - began >= 3
 
 
+@pytest.mark.parametrize("scheme", ["tls", "wss"])
 async def test_a_server_that_speaks_no_tls_is_unreachable(scheme, nursery):
     async def serve(stream):
         async with stream:

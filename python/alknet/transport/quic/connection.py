@@ -5,7 +5,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import trio
-from trio.lowlevel import ParkingLot, checkpoint
+from trio.lowlevel import (
+    Abort,
+    ParkingLot,
+    RaiseCancelT,
+    Task,
+    checkpoint,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from alknet._core.quic import Endpoint
 from alknet.errors import AlknetError, Disconnected
@@ -23,6 +32,30 @@ IN_GOOD_ORDER: Final = 0
 FAULT: Final = 1
 
 
+class Waiter:
+    """The one task that waits for something; it looks again when it is woken."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+
+    async def park(self) -> None:
+        """Return when `unpark` has been called."""
+        self._task = current_task()
+        await wait_task_rescheduled(self._abandon)
+
+    def unpark(self) -> None:
+        """Wake the task, if there is one."""
+        task, self._task = self._task, None
+        if task is not None:
+            reschedule(task)
+
+    def _abandon(self, _: RaiseCancelT) -> Abort:
+        self._task = None
+        return Abort.SUCCEEDED
+
+
 class Stream:
     """One stream of a connection; one task may send and one receive at the same time."""
 
@@ -30,8 +63,8 @@ class Stream:
         self.number = number
         self._connection = connection
         self._endpoint = connection.endpoint
-        self._readable = ParkingLot()
-        self._writable = ParkingLot()
+        self._reader = Waiter()
+        self._writer = Waiter()
         self._finished = trio.Event()
         self._is_finishing = False
         self._has_ended = False
@@ -59,7 +92,7 @@ class Stream:
                 if connection.error is not None:
                     raise Disconnected(str(connection.error))
                 self._reads = 0
-                await self._readable.park()
+                await self._reader.park()
                 continue
             if len(data) >= _LARGE_BYTES:
                 connection.flush()
@@ -93,7 +126,7 @@ class Stream:
                 start += taken
                 if start < len(chunk):
                     self._connection.flush()
-                    await self._writable.park()
+                    await self._writer.park()
         self._connection.flush()
 
     def _write(self, chunk: bytes, start: int) -> int:
@@ -117,16 +150,16 @@ class Stream:
     def happened(self, what: str) -> None:
         """Wake who waits for *what*."""
         if what == "readable":
-            self._readable.unpark_all()
+            self._reader.unpark()
         elif what == "writable":
-            self._writable.unpark_all()
+            self._writer.unpark()
         elif what == "finished":
             self._finished.set()
 
     def ended(self) -> None:
         """Wake everybody: the connection is gone."""
-        self._readable.unpark_all()
-        self._writable.unpark_all()
+        self._reader.unpark()
+        self._writer.unpark()
         self._finished.set()
 
 

@@ -1,9 +1,9 @@
 """Driver: the one task of a UDP socket, and all the QUIC connections behind it.
 
-What arrives is fed to the endpoint many datagrams at a time, then those who wait for it are woken,
-and only then is sent what must be: so what they answer travels with the acknowledgements. Whoever
-says something has it sent at once, in their own task. Nothing here waits for anything but the
-socket and the next timer.
+What arrives is fed to the endpoint many datagrams at a time, and those who wait for it are woken.
+Whoever says something has it sent at once, in their own task, and with it the acknowledgements of
+what has arrived; if nobody says anything, these are sent a moment later. Nothing here waits for
+anything but the socket and the next timer.
 """
 
 import math
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 import trio
-from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
+from trio.lowlevel import notify_closing, wait_readable, wait_writable
 
 from alknet._core.quic import Endpoint
 from alknet._core.tls import Server
@@ -27,6 +27,9 @@ from alknet.wire.limits import Limits
 PROTOCOL: Final = b"alknet/call"
 # So much is taken from a busy socket before what is to be sent is sent, and others get their turn.
 _BATCH: Final = 32
+# After so little the acknowledgements wait for an answer to travel with, for so long.
+_FEW_BYTES: Final = 4096
+_ANSWER_SECONDS: Final = 0.001
 # When the far end's kernel has said so often in a row that nobody is there, nobody is.
 _REFUSALS: Final = 3
 # How long connections may take to end when the driver is cancelled.
@@ -165,14 +168,17 @@ class Driver:
         else:
             await wait_readable(self._socket.raw)
             endpoint, socket, now = self.endpoint, self._socket, trio.current_time()
+            taken = 0
             for _ in range(_BATCH):
                 received = socket.receive()
                 if received is None:
                     break
                 endpoint.feed(now, *received)
+                taken += len(received[0])
             self._hear()
-            # Those who were woken say what they have to say, and it goes with the rest.
-            await checkpoint()
+            if taken <= _FEW_BYTES:
+                self._wake_by(now + _ANSWER_SECONDS)
+                return
         self.flush()
 
     def _hear(self) -> None:
@@ -207,8 +213,12 @@ class Driver:
                 self._stir()
                 break
         self._next = math.inf if due is None else due
-        if self._next < self._timer.deadline:
-            self._timer.deadline = self._next
+        self._wake_by(self._next)
+
+    def _wake_by(self, when: float) -> None:
+        # It is not put off: that costs more each time than to wake once too early.
+        if when < self._timer.deadline:
+            self._timer.deadline = when
 
 
 def name_of(address: SocketAddress) -> str:
