@@ -82,28 +82,33 @@ class OpenSsh:
 
     @asynccontextmanager
     async def calling(self, *arguments, **options):
-        """Yield the subsystem `alknet`, as frames of JSON."""
+        """Yield the subsystem `alknet`, when it has let us in."""
         async with self.running(*arguments, "-s", "127.0.0.1", "alknet", **options) as process:
-            yield Frames(process.stdin, process.stdout)
+            client = Frames(process.stdin, process.stdout)
+            assert json.loads(await client.hear())["type"] == "auth.accepted"
+            yield client
 
 
 class Frames:
-    """JSON with a length in front, both ways."""
+    """Envelopes with a length in front, both ways."""
 
     def __init__(self, there, back):
         self.there, self.back = there, back
         self._received = b""
 
-    async def say(self, type_, id="", **payload):
-        await self.there.send_all(frame(type_, id, **payload))
+    async def say(self, data):
+        await self.there.send_all(len(data).to_bytes(4, "big") + data)
 
     async def hear(self):
         with trio.fail_after(10):
-            return json.loads(await self._exactly(int.from_bytes(await self._exactly(4), "big")))
+            return await self._exactly(int.from_bytes(await self._exactly(4), "big"))
 
     async def call(self, operation, **input):
-        await self.say("call.requested", "1", operationId=operation, input=input)
-        return (await self.hear())["payload"]["output"]
+        """Call *operation* and return its output; nothing else is under way."""
+        payload = {"operationId": operation, "input": input}
+        request = {"type": "call.requested", "id": "1", "payload": payload}
+        await self.say(json.dumps(request).encode())
+        return json.loads(await self.hear())["payload"]["output"]
 
     async def _exactly(self, size):
         while len(self._received) < size:
@@ -113,18 +118,3 @@ class Frames:
             self._received += data
         data, self._received = self._received[:size], self._received[size:]
         return data
-
-
-def frame(type_, id="", **payload):
-    data = json.dumps({"type": type_, "id": id, "payload": payload}).encode()
-    return len(data).to_bytes(4, "big") + data
-
-
-def frames(data):
-    """Return the envelopes in *data*, all of it."""
-    found = []
-    while data:
-        end = 4 + int.from_bytes(data[:4], "big")
-        found.append(json.loads(data[4:end]))
-        data = data[end:]
-    return found

@@ -4,6 +4,7 @@ Nothing outside this folder learns that there is such a loop.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
@@ -15,6 +16,9 @@ import trio_asyncio  # type: ignore[import-untyped]  # it has no types; `Engine`
 from alknet.errors import traced
 
 log = structlog.get_logger("alknet.transport")
+
+# It warns of each write to a connection that was cut meanwhile. That one was cut is logged here.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 

@@ -69,7 +69,7 @@ class Visitor(asyncssh.SSHServer):
         self._connection: ServerConnection | None = None
         self._settled = trio.Event()
         self._has_passed = False
-        self._refused = ""
+        self._refused: list[str] = []
         self._lost: Exception | None = None
         self._gone = trio.Event()
         self._open_channels = 0
@@ -130,8 +130,9 @@ class Visitor(asyncssh.SSHServer):
     def _why(self) -> AlknetError:
         if self._refused:
             # Once for a connection: who has several keys may try them all.
-            turned_away(self.name, self._refused)
-            return Refused(self._refused)
+            why = "; ".join(self._refused)
+            turned_away(self.name, why)
+            return Refused(why)
         lost = "they left" if self._lost is None else str(self._lost)
         return RemoteProtocolError(f"{self.name} has proven no key to SSH: {lost}")
 
@@ -173,7 +174,7 @@ class Visitor(asyncssh.SSHServer):
             log.error("connection failed", remote=self.name, cause=traced(error))
             verdict = Denied("this node cannot tell now who you are; its log says why")
         if isinstance(verdict, Denied):
-            self._refused = verdict.reason
+            self._refused.append(verdict.reason)
             if self._connection is not None:
                 self._connection.send_auth_banner(f"alknet: {verdict.reason}\r\n")
             return False
