@@ -1,7 +1,7 @@
 """Acceptor: who is let in to a node, and the session of each link while it lasts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,12 +23,13 @@ from alknet.protocol.auth import (
 )
 from alknet.protocol.storage.record import RecordAudit
 from alknet.quota.quota import Quota
+from alknet.runtime.guest import Guest
 from alknet.runtime.host import Host
 from alknet.settings import Settings
 from alknet.transport.address import host_of
 from alknet.transport.admission import admit
 from alknet.transport.gate import Shown, Verify
-from alknet.wire.handshake import Certified
+from alknet.wire.credential import Certified
 from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.node")
@@ -64,7 +65,7 @@ class Acceptor:
     @property
     def sessions(self) -> set[Session]:
         """The links that are open: those of which the host knows by what they were let in."""
-        return set(self._host.granted)
+        return {each for each in self._host.granted if isinstance(each, Session)}
 
     async def serve(self, link: Link) -> None:
         """Find out who has connected, then answer until the link, or its right to be, ends."""
@@ -76,7 +77,7 @@ class Acceptor:
                 if isinstance(shown, Granted):
                     found: Granted | Denied = shown
                 else:
-                    found = await self._ask(shown, link.peer_address)
+                    found = await self.judge(shown, link.peer_address)
                 if isinstance(found, Denied):
                     return found.reason
                 verdict = found
@@ -143,11 +144,28 @@ class Acceptor:
             return trio.CancelScope()
         return trio.CancelScope(deadline=trio.current_time() + max(0.0, expires - time.time()))
 
-    async def verify_token(self, token: str, remote: str) -> Granted | Denied:
-        """Return what *token* grants, which came from *remote* with its first request."""
-        return await self._ask(token, remote)
+    async def hold(self, granted: Granted, remote: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Await `run()`, which serves who came from *remote* beside links, while *granted* is so.
 
-    async def _ask(self, credential: bytes | Certified | str, remote: str) -> Granted | Denied:
+        A link that it serves has its own right to be, and is counted and recorded by itself.
+        """
+        peer = granted.identity.id
+        log.info("auth attempt", remote=remote, result="accept", peer=peer)
+        self._quota.passed(remote)
+        guest = Guest(peer, remote)
+        self._host.granted[guest] = granted
+        try:
+            if not self._host.still_grants(granted):
+                log.warning("connection ended", peer=peer, why="its credential was taken back")
+                return
+            with self._until(granted.expires) as time_left, guest.scope:
+                await run()
+            if time_left.cancelled_caught:
+                log.warning("connection ended", peer=peer, why="its credential has expired")
+        finally:
+            self._host.granted.pop(guest, None)
+
+    async def judge(self, credential: bytes | Certified | str, remote: str) -> Granted | Denied:
         """Return whose *credential* it is, as it came from *remote*."""
         source = host_of(remote)
         request: VerifyPubkey | VerifyCertificate | VerifyToken

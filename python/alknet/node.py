@@ -119,7 +119,10 @@ class Node:
             key=vault.identity,
             certificates=files.current,
             origins=settings.node.origins,
-            verify=self._acceptor.verify_token,
+            host_key=vault.host_key,
+            judge=self._acceptor.judge,
+            hold=self._acceptor.hold,
+            forward=self._forwarder.open,
         )
         # Runs what is registered later; nobody needs to hear of it before something is.
         self._has_registered = False

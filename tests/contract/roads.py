@@ -15,10 +15,10 @@ from alknet.transport.websocket import upgrade
 from alknet.wire.limits import DEFAULT_LIMITS
 
 # On the last one each envelope is a message, which is how clients that are not ours call.
-ROADS = ["memory", "tcp", "tls", "quic", "ws", "wss", "ws-plain", "dns"]
+ROADS = ["memory", "tcp", "tls", "quic", "ssh", "ws", "wss", "ws-plain", "dns"]
 # Those whose connection can be cut from one end as a killed process would.
-CONNECTIONS = ["tcp", "tls", "quic", "ws", "wss", "ws-plain"]
-ENCRYPTED = ["tls", "quic", "wss", "dns"]
+CONNECTIONS = ["tcp", "tls", "quic", "ssh", "ws", "wss", "ws-plain"]
+ENCRYPTED = ["tls", "quic", "ssh", "wss", "dns"]
 # By how much less goes over a slow road in the same test, and what stands behind the port in a URL.
 SHARE = {"dns": 256}
 PATHS = {"dns": "/tunnel.example"}

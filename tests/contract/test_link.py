@@ -10,6 +10,7 @@ from alknet.errors import Disconnected, LocalProtocolError
 from alknet.transport.messages import MessageLink
 from alknet.transport.quic.connection import FAULT
 from alknet.transport.quic.link import QuicLink
+from alknet.transport.ssh.link import SshLink
 from alknet.wire.limits import Limits
 
 from .roads import CONNECTIONS, ENCRYPTED, FAR_KEY, NEAR_KEY, ROADS, link_over
@@ -281,13 +282,23 @@ def reset(link):
     if isinstance(link, QuicLink):
         link._connection.abort(FAULT, "")  # which is as near to it as QUIC comes
         return
+    if isinstance(link, SshLink):
+        transport = link._channel._connection._transport
+        linger_not(transport.get_extra_info("socket"))
+        link._channel._engine.soon(transport.abort)
+        return
     socket = link
     while not hasattr(socket, "close"):
         # Down through what wraps it: a WebSocket's stream, TLS, and the socket at the bottom.
         below = (getattr(socket, name, None) for name in ("_below", "_stream", "_socket"))
         socket = next(each for each in below if each is not None)
-    socket.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, for 0 seconds
+    linger_not(socket)
     socket.close()
+
+
+def linger_not(socket):
+    """Have *socket* reset when it is closed."""
+    socket.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, for 0 seconds
 
 
 async def test_a_message_above_the_limit_cuts_the_link_and_both_ends_learn_why():

@@ -14,7 +14,7 @@ from ..echo import Count, Echo, Say
 from ..people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_key, node_settings
 from .roads import url_of
 
-NODE_ROADS = ["memory", "tcp", "tls", "quic", "ws", "wss", "dns"]
+NODE_ROADS = ["memory", "tcp", "tls", "quic", "ssh", "ws", "wss", "dns"]
 
 
 @pytest.fixture(params=NODE_ROADS)

@@ -167,7 +167,7 @@ FAULTS = {
     "a URL of no transport": (
         "[node]\nlisten = ['http://127.0.0.1']\n",
         2,
-        "node.listen[0]: 'http://127.0.0.1' should read ws://host:port, wss://, tcp://, tls:// or quic://",
+        "node.listen[0]: 'http://127.0.0.1' should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://",
     ),
     "frames of no bytes": ("[limits]\nframe_bytes = 0\n", 2, "limits.frame_bytes: "),
     "no depth": ("[limits]\ndepth = 0\n", 2, "limits.depth: "),

@@ -36,7 +36,7 @@ def test_the_port_that_was_bound_takes_the_place_of_the_one_asked_for():
     [
         (
             "http://localhost",
-            "'http://localhost' should read ws://host:port, wss://, tcp://, tls:// or quic://",
+            "'http://localhost' should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://",
         ),
         ("localhost:8480", "should read ws://host:port"),
         ("dns://tunnel.example.org", "should read dns://resolver/zone, or dns:///zone"),

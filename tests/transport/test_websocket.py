@@ -127,7 +127,10 @@ async def test_a_port_that_is_taken_is_said_to_be(nursery, scheme):
             "wss://192.0.2.1:0",
             "cannot listen at wss://192.0.2.1:0: cannot assign requested address",
         ),
-        ("http://127.0.0.1:0", "should read ws://host:port, wss://, tcp://, tls:// or quic://"),
+        (
+            "http://127.0.0.1:0",
+            "should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://",
+        ),
     ],
 )
 async def test_what_cannot_be_listened_at_says_why(url, words):

@@ -129,6 +129,11 @@ class Session(Replies):
         """What the peer is called: its identity's id, or its address if it has none."""
         return self.link.peer_address if self.identity is None else self.identity.id
 
+    @property
+    def remote(self) -> str:
+        """Where the peer is, as `host:port`."""
+        return self.link.peer_address
+
     # Running.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

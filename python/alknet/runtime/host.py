@@ -14,6 +14,7 @@ from alknet.protocol.auth import Granted
 from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
+from alknet.runtime.guest import Guest
 from alknet.runtime.linked import Link, LinkedNode
 from alknet.runtime.vault import Vault
 
@@ -27,8 +28,8 @@ class Host:
     SettingsError, and the service keeps what it has, if the file has a fault. `folder` is where a
     relative path in it begins: beside the file, or here if there is none. `services()` tells how
     the services of the node fare, and `heads()` which nodes it has joined. `granted` says by what
-    each open link was let in, and `still_grants` tells whether that would be granted now; who lets
-    links in sets it.
+    each open link, or guest, was let in, and `still_grants` tells whether that would be granted
+    now; who lets links in sets it.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Host:
         self.section = section
         self.folder = folder
         self.services = services
-        self.granted: dict[Session, Granted] = {}
+        self.granted: dict[Session | Guest, Granted] = {}
         self.still_grants: Callable[[Granted], bool] = lambda _: True
         self._lent: dict[type[Any], Any] = {}
         self.heads = heads

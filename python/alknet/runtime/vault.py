@@ -67,6 +67,10 @@ class Vault:
         """
         return None if self.is_locked(tenant) else self.keyring(tenant).ed25519(IDENTITY_PATH)
 
+    def host_key(self) -> Ed25519Key | None:
+        """Return the key that this node shows to those who come over SSH, or None while locked."""
+        return None if self.is_locked() else self.keyring().ed25519(HOST_KEY_PATH)
+
     def unlock(self, keyring: Keyring, tenant: str = OWN) -> None:
         """Hold *keyring* for *tenant* from now on.
 

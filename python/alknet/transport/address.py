@@ -17,6 +17,7 @@ DEFAULT_PORTS: Final = {
     "wss": 8443,
     "tls": 8444,
     "quic": 8444,
+    "ssh": 2222,
     "dns": 53,
 }
 
@@ -52,7 +53,7 @@ class Address(msgspec.Struct, frozen=True):
             )
         if parts.scheme not in DEFAULT_PORTS or not (parts.hostname or is_dns):
             raise SettingsError(
-                f"{url!r} should read ws://host:port, wss://, tcp://, tls:// or quic://, or "
+                f"{url!r} should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://, or "
                 f"dns://host:port/zone"
             )
         chosen = port if port is not None and parts.hostname else DEFAULT_PORTS[parts.scheme]

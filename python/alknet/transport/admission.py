@@ -18,6 +18,7 @@ from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.transport.gate import Verify
 from alknet.wire import handshake
+from alknet.wire.credential import Certified
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
 
@@ -51,6 +52,7 @@ async def admit(
             brought = await _judge_credential(link, verify, wants_certificate)
             if brought is not None and isinstance(link.credential, Granted):
                 # A token has nothing to sign: who brings one in the first request is let in by it.
+                # And who has come by SSH has signed what binds the key to this very connection.
                 await _send(link, handshake.Accepted(brought.id, tuple(sorted(brought.scopes))))
                 return brought
             offered = handshake.challenge(node, key)
@@ -85,7 +87,7 @@ async def admit(
 
 async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool) -> Identity | None:
     """Return whose the credential is that *link* brought, or None if it brought none."""
-    if wants_certificate and not isinstance(link.credential, bytes):
+    if wants_certificate and not _is_of_a_key(link.credential):
         raise Refused(
             "this node wants the certificate of everybody who calls: connect over tls:// or "
             "wss:// with a key"
@@ -100,8 +102,16 @@ async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool)
     return verdict
 
 
+def _is_of_a_key(credential: bytes | Certified | Granted | None) -> bool:
+    """Whether the link has proven a key, by the certificate of TLS or by SSH."""
+    if isinstance(credential, Granted):
+        proven = credential.credential
+        return proven is not None and proven.kind in ("key", "certificate")
+    return credential is not None
+
+
 async def _judge_key(
-    link: Link, proven: bytes | handshake.Certified, verify: Verify, brought: Identity | None
+    link: Link, proven: bytes | Certified, verify: Verify, brought: Identity | None
 ) -> Identity | str:
     if brought is None:
         return await verify(proven)

@@ -1,6 +1,7 @@
 """Listener: a TCP port, and the life of each connection to it, whatever becomes of its bytes."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -10,15 +11,25 @@ from alknet.transport.guard import counted, guarded
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
 
+
+class Closable(Protocol):
+    """A link, or a connection that carries several."""
+
+    async def aclose(self) -> None:
+        """Close; safe to call twice."""
+        ...
+
+
+L = TypeVar("L", bound=Closable)
 Serve = Callable[[Link], Awaitable[None]]
 # Makes a link of a connection from the peer of that name; None if what is asked there is refused.
-Accept = Callable[[trio.SocketStream, str], Awaitable[Link | None]]
+Accept = Callable[[trio.SocketStream, str], Awaitable[L | None]]
 
 
 async def serve_port(
     url: str,
-    accept: Accept,
-    serve: Serve,
+    accept: Accept[L],
+    serve: Callable[[L], Awaitable[None]],
     *,
     limits: Limits,
     links: trio.Nursery | None,

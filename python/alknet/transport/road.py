@@ -22,6 +22,7 @@ _ROADS: Final = {
     "tls": "tls",
     "quic": "quic",
     "dns": "dns",
+    "ssh": "ssh",
 }
 
 

@@ -24,12 +24,13 @@ class Trust(msgspec.Struct, frozen=True):
     """What one end that dials shows and believes.
 
     `own` is the certificate to show, `expect` the fingerprint of the key that the node must hold,
-    `roots` the authorities that are believed.
+    `roots` the authorities that are believed. `identity` is the key that SSH proves.
     """
 
     own: Certificate | None = None
     expect: str | None = None
     roots: Roots | None = None
+    identity: Ed25519Key | CertifiedKey | None = None
 
     @classmethod
     def of(
@@ -48,7 +49,8 @@ class Trust(msgspec.Struct, frozen=True):
         # A key with an SSH certificate is listed nowhere; over TLS alone it would be nobody's.
         own = Certificate.of_key(identity) if isinstance(identity, Ed25519Key) else None
         pin = ssh_fingerprint(expect) if isinstance(expect, bytes) else expect
-        return cls(own, pin, _read(Path(ca)) if ca is not None else _of_the_system())
+        roots = _read(Path(ca)) if ca is not None else _of_the_system()
+        return cls(own, pin, roots, None if isinstance(identity, str) else identity)
 
 
 def _read(path: Path) -> Roots:

@@ -27,6 +27,7 @@ import msgspec
 
 from alknet.errors import BadSignature, Locked, Refused, RefusedForNow, RemoteProtocolError
 from alknet.keys import CertifiedKey, Ed25519Key, ssh_fingerprint, verify_ed25519
+from alknet.wire.credential import Certified
 from alknet.wire.link import Format
 
 PROTOCOL: Final = 1
@@ -148,13 +149,6 @@ def check_key(offered: Challenge, expect: bytes | str) -> None:
             f"the node at this address should hold the key {wanted} and shows {shown}: "
             f"it is another node, or has another seed"
         )
-
-
-class Certified(msgspec.Struct, frozen=True):
-    """A proven key, and the SSH certificate that was shown with it, of which nothing is proven."""
-
-    public_key: bytes
-    certificate: bytes
 
 
 def prove(offered: Challenge, response: Response) -> bytes | Certified:

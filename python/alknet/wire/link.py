@@ -5,6 +5,7 @@ from typing import Literal
 
 from alknet.errors import LocalProtocolError
 from alknet.protocol.auth import Granted
+from alknet.wire.credential import Certified
 
 Format = Literal["json", "msgpack"]
 
@@ -17,7 +18,8 @@ class Link(ABC):
     are written, as was agreed when the link was opened. `is_confidential` says that
     nobody can listen: the link is encrypted or never leaves the machine. `answers_pings` says that
     the peer has agreed to answer `link.ping`. `credential` is what the peer has brought before the
-    first envelope: the public key that its certificate proves it to hold, or what its token grants.
+    first envelope: the public key that the link proves it to hold, alone or with an SSH
+    certificate, or what its token, or that key, was found to grant.
     `transport` is the road as the forwarding policy names it: what a link leaves unsaid matches no
     rule that names some.
     One task may send and one receive at the same time.
@@ -29,7 +31,7 @@ class Link(ABC):
     is_confidential: bool
     answers_pings: bool = False
     peer_address: str
-    credential: bytes | Granted | None = None
+    credential: bytes | Certified | Granted | None = None
     unread: bytes = b""
 
     def take_unread(self) -> bytes:

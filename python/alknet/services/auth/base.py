@@ -204,12 +204,10 @@ class Auth(Service):
         """End what would not be let in now as it was then: sessions, and links; return how many."""
         self._sessions.keep(self._still_grants)
         ended = 0
-        for session, granted in list(self._host.granted.items()):
+        for each, granted in list(self._host.granted.items()):
             if not self._still_grants(granted):
-                log.warning(
-                    "link ended", peer=session.peer, remote=session.link.peer_address, why=why
-                )
-                session.cancel(why)
+                log.warning("link ended", peer=each.peer, remote=each.remote, why=why)
+                each.cancel(why)
                 ended += 1
         return ended
 

@@ -113,7 +113,9 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_window: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     revoked: tuple[Fingerprint, ...] = ()
     backend: Literal["memory", "sqlite"] = "memory"
-    remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls|quic)://[^/]+$")] | None = None
+    remote: Annotated[str, msgspec.Meta(pattern=r"^(ws|wss|tcp|tls|quic|ssh)://[^/]+$")] | None = (
+        None
+    )
     expect: Fingerprint | None = None
     key: Path | None = None
     ca: Path | None = None

@@ -1,0 +1,68 @@
+"""Engine: the asyncio loop that asyncssh lives in, run by Trio.
+
+Nothing outside this folder learns that there is such a loop.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
+from typing import Any, TypeVar, cast
+
+import structlog
+import trio_asyncio  # type: ignore[import-untyped]  # it has no types; `Engine` says what is used
+
+from alknet.errors import traced
+
+log = structlog.get_logger("alknet.transport")
+
+# It warns of each write to a connection that was cut meanwhile. That one was cut is logged here.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+T = TypeVar("T")
+
+
+class Engine:
+    """A running loop, as Trio's tasks use it.
+
+    What is begun here runs in the loop's own context, not in that of whoever asks: what waits for
+    its sockets is a task of Trio's with that context, and finds the loop by it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._context = copy_context()
+
+    def soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Have `call(*args)` called in the loop; if that has ended, there is nothing to call."""
+        with suppress(RuntimeError):
+            self.loop.call_soon(call, *args, context=self._context)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine*, of asyncio's, and return what it does; cancelling cancels it."""
+        task = self.loop.create_task(coroutine, context=self._context)
+        return cast("T", await trio_asyncio.run_aio_future(task))
+
+    def trio(self, call: Callable[..., Awaitable[T]], *args: Any) -> "asyncio.Future[T]":
+        """Return, to a coroutine of asyncio's, what `await call(*args)` does in Trio."""
+        future: asyncio.Future[T] = self.loop.trio_as_future(call, *args)  # type: ignore[attr-defined]
+        return future
+
+
+@asynccontextmanager
+async def open_engine() -> AsyncIterator[Engine]:
+    """Yield an engine for connections, which must have ended before the block is left."""
+    async with trio_asyncio.open_loop() as loop:
+        # Else whatever a callback raises ends the whole program.
+        loop.set_exception_handler(_note)
+        yield Engine(loop)
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    log.error(
+        "ssh: a callback failed",
+        what=context.get("message"),
+        cause=traced(error) if isinstance(error, BaseException) else None,
+    )
