@@ -1,5 +1,5 @@
-__all__ = ["__version__", "aead", "envelope", "sign", "tls", "vault"]
+__all__ = ["__version__", "aead", "envelope", "sign", "tls", "vault", "websocket"]
 
-from . import aead, envelope, sign, tls, vault
+from . import aead, envelope, sign, tls, vault, websocket
 
 __version__: str

@@ -12,3 +12,4 @@ pub mod secret;
 pub mod sign;
 pub mod tls;
 pub mod vault;
+pub mod websocket;

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alknet_core::envelope::{Malformed, Refused};
 use alknet_core::frame::BadFrame;
+use alknet_core::random::NoRandomness;
 use alknet_core::tls::Fault;
 use alknet_core::vault::Error;
 use alknet_core::vault::mnemonic::BadMnemonic;
@@ -94,6 +95,11 @@ pub(crate) fn run<T, E: Into<Error>>(work: impl FnOnce() -> Result<T, E>) -> PyR
 /// Do the *work* of a TLS session, and translate why there is none; a panic is `Internal` too.
 pub(crate) fn run_tls<T>(work: impl FnOnce() -> Result<T, Fault>) -> PyResult<T> {
     contained("TLS", work).and_then(|result| result.map_err(|fault| tls(&fault)))
+}
+
+/// Do the *work* of a WebSocket, which wants nothing but randomness; a panic is `Internal` too.
+pub(crate) fn run_websocket<T>(work: impl FnOnce() -> Result<T, NoRandomness>) -> PyResult<T> {
+    contained("the WebSocket", work).and_then(|result| result.map_err(vault))
 }
 
 fn contained<T>(what: &str, work: impl FnOnce() -> T) -> PyResult<T> {
