@@ -10,6 +10,7 @@ from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.transport.gate import Verify
+from alknet.turnstile import turnstile
 from alknet.wire import handshake
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
@@ -39,6 +40,7 @@ async def admit(
         Disconnected: it has hung up.
         CallError: *verify* has no answer.
     """
+    step = turnstile().step
     with trio.move_on_after(limits.handshake_seconds):
         try:
             brought = await _judge_credential(link, verify, wants_certificate)
@@ -46,9 +48,12 @@ async def admit(
                 # A token has nothing to sign: who brings one in the first request is let in by it.
                 await _send(link, handshake.Accepted(brought.id, tuple(sorted(brought.scopes))))
                 return brought
+            await step()
             offered = handshake.challenge(node, key)
             await _send(link, offered)
-            response = handshake.decode(await _receive(link), handshake.Response)
+            answer = await _receive(link)
+            await step()
+            response = handshake.decode(answer, handshake.Response)
             if response.token is not None:
                 if not link.is_confidential:
                     raise Refused("a token may not travel over a link that can be listened to")
@@ -66,6 +71,7 @@ async def admit(
             with suppress(Disconnected):
                 await _send(link, handshake.RefusedMessage(str(error)))
             raise
+        await step()
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
         if link.framed and response.format is not None:
             link.format = response.format
