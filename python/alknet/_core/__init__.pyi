@@ -1,5 +1,5 @@
-__all__ = ["__version__", "aead", "envelope", "quic", "sign", "tls", "vault"]
+__all__ = ["__version__", "aead", "envelope", "quic", "sign", "tls", "vault", "websocket"]
 
-from . import aead, envelope, quic, sign, tls, vault
+from . import aead, envelope, quic, sign, tls, vault, websocket
 
 __version__: str

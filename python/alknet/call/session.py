@@ -32,24 +32,19 @@ from alknet.call.outbox import Outbox
 from alknet.call.pending_map import PendingMap
 from alknet.call.refusals import Refusals
 from alknet.call.replies import Replies
+from alknet.call.turns import Turns
 from alknet.errors import (
     Disconnected,
     RemoteProtocolError,
 )
 from alknet.identity import Identity
+from alknet.turnstile import turnstile
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 from alknet.wire.link import Format, Link
 
 log = structlog.get_logger("alknet.session")
 
 _CLOSING_SECONDS = 2.0
-# What one link has said is answered in turns of so many events, so that one that says much, or says
-# it on purpose, does not keep the others waiting.
-_TURN_EVENTS = 64
-# And what several messages hold, together, in turns of so many bytes; each message counts for some
-# beside its own, since to take it costs as much whatever is in it.
-_TURN_BYTES = 64 * 1024
-_MESSAGE_BYTES = 8 * 1024
 
 
 class Answerer(Protocol):
@@ -80,6 +75,7 @@ class Session(Replies):
         self.link = link
         self.identity = identity
         self.limits = limits
+        self._is_dialled = is_dialled
         # What this side has asked. Each side numbers its own calls; the listener's numbers have a
         # mark, so that an id means one call on a link, whichever side made it.
         self.pending = PendingMap(
@@ -181,32 +177,36 @@ class Session(Replies):
         while self.inbound:
             await self.outbox.progress()
 
+    def _turns(self) -> Turns:
+        if self._is_dialled:
+            # This side has chosen the peer: its answers do not wait for those who come unasked.
+            return Turns(self.link, None)
+        party = None if self.identity is None else self.identity.id
+        return Turns(self.link, turnstile().share(party))
+
     async def _read(self) -> None:
         link, feed, heartbeat = self.link, self._decoder.feed, self._heartbeat
-        takers, outbox, spent = self._takes, self.outbox, 0
+        takers, outbox, turns = self._takes, self.outbox, self._turns()
         try:
             while True:
                 data = await link.receive()
                 heartbeat.has_heard = True
                 if not data:
                     return
-                events = feed(data)
-                for start in range(0, len(events), _TURN_EVENTS):
-                    if start:
-                        await trio.lowlevel.checkpoint()
-                    for event in events[start : start + _TURN_EVENTS]:
+                await turns.begin()
+                for part in turns.parts(data):
+                    for event in feed(part):
+                        if turns.is_over:
+                            await turns.pause()
                         taker = takers.get(type(event))
                         if taker is not None:
                             taker(event)
                         if outbox.lost is not None:
                             return
                 if self.refusals:
+                    turns.end(is_done=False)
                     await self._hold_up()
-                spent += len(data) + _MESSAGE_BYTES
-                if spent >= _TURN_BYTES:
-                    # Not every link lets others go on before it returns what it has.
-                    spent = 0
-                    await trio.lowlevel.checkpoint()
+                await turns.rest()
         except RemoteProtocolError as error:
             log.warning("peer broke the protocol", peer=link.peer_address, error=str(error))
             for event in error.events:

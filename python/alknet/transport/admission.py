@@ -17,6 +17,7 @@ from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
 from alknet.protocol.auth import Granted
 from alknet.transport.gate import Verify
+from alknet.turnstile import turnstile
 from alknet.wire import handshake
 from alknet.wire.credential import Certified
 from alknet.wire.limits import Limits
@@ -47,6 +48,7 @@ async def admit(
         Disconnected: it has hung up.
         CallError: *verify* has no answer.
     """
+    step = turnstile().step
     with trio.move_on_after(limits.handshake_seconds):
         try:
             brought = await _judge_credential(link, verify, wants_certificate)
@@ -55,9 +57,12 @@ async def admit(
                 # And who has come by SSH has signed what binds the key to this very connection.
                 await _send(link, handshake.Accepted(brought.id, tuple(sorted(brought.scopes))))
                 return brought
+            await step()
             offered = handshake.challenge(node, key)
             await _send(link, offered)
-            response = handshake.decode(await _receive(link), handshake.Response)
+            answer = await _receive(link)
+            await step()
+            response = handshake.decode(answer, handshake.Response)
             if response.token is not None:
                 if not link.is_confidential:
                     raise Refused("a token may not travel over a link that can be listened to")
@@ -76,6 +81,7 @@ async def admit(
                 retryable = isinstance(error, CallError) and error.retryable
                 await _send(link, handshake.RefusedMessage(str(error), retryable))
             raise
+        await step()
         accepted = handshake.accept(offered, response, key, verdict.id, list(verdict.scopes))
         if link.framed and response.format is not None:
             link.format = response.format

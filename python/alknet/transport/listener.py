@@ -8,6 +8,7 @@ import trio
 from alknet.errors import SettingsError
 from alknet.transport.address import Address, in_words, name_of
 from alknet.transport.guard import counted, guarded
+from alknet.turnstile import turnstile
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
 
@@ -24,6 +25,21 @@ L = TypeVar("L", bound=Closable)
 Serve = Callable[[Link], Awaitable[None]]
 # Makes a link of a connection from the peer of that name; None if what is asked there is refused.
 Accept = Callable[[trio.SocketStream, str], Awaitable[L | None]]
+
+
+class _Paced(trio.abc.Listener[trio.SocketStream]):
+    """Takes one connection at a time, and when its turn has come: the others wait in the kernel."""
+
+    def __init__(self, below: trio.SocketListener) -> None:
+        self._below = below
+
+    async def accept(self) -> trio.SocketStream:
+        await trio.lowlevel.wait_readable(self._below.socket)
+        await turnstile().step()
+        return await self._below.accept()
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
 
 
 async def serve_port(
@@ -55,6 +71,7 @@ async def serve_port(
         name = name_of(stream)
         async with guarded(name), counted(name):
             with trio.fail_after(limits.handshake_seconds):
+                await turnstile().step()
                 link = await accept(stream, name)
             if link is not None:
                 try:
@@ -64,4 +81,5 @@ async def serve_port(
                         await link.aclose()
 
     task_status.started(str(address.at(listeners[0].socket.getsockname()[1])))
-    await trio.serve_listeners(take, listeners, handler_nursery=links)
+    paced = [_Paced(listener) for listener in listeners]
+    await trio.serve_listeners(take, paced, handler_nursery=links)

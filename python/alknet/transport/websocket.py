@@ -14,8 +14,9 @@ origins that the node lists, and from no other (RFC 6455, section 10.2): 403.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,10 +24,12 @@ import trio
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request, Response
+from websockets.protocol import Protocol
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from alknet._core.websocket import Connection
 from alknet.errors import AlknetError, Disconnected, Refused, Unreachable
 from alknet.transport import tcp, tls
 from alknet.transport.address import Address, bracket, in_words
@@ -35,6 +38,7 @@ from alknet.transport.guard import turned_away
 from alknet.transport.listener import Serve, serve_port
 from alknet.transport.messages import MessageLink
 from alknet.transport.trust import Trust
+from alknet.turnstile import turnstile
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
 
@@ -44,6 +48,8 @@ PATH: Final = "/alknet/call"
 # What TLS names the protocol above it (RFC 7301): browsers offer nothing else for a WebSocket.
 _PROTOCOL: Final = b"http/1.1"
 _VERSION: Final = "13"
+_PARTING_SECONDS: Final = 2.0
+_HEAD_ENDS: Final = b"\r\n\r\n"
 _FRAMES: Final = ".frames"
 _SUBPROTOCOLS: Final[dict[str, Format]] = {
     "alknet.json.frames": "json",
@@ -90,20 +96,20 @@ async def listen(
 
 async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None:
     """Return the link that *below* becomes; None if what is asked there is refused."""
-    protocol = ServerProtocol(
-        select_subprotocol=_select, max_size=limits.frame_bytes, subprotocols=[]
-    )
-    link = MessageLink(below, protocol, framed=False, format="json")
+    step = turnstile().step
+    protocol = ServerProtocol(select_subprotocol=_select, subprotocols=[])
+    connection = Connection(is_client=False, message_bytes=limits.frame_bytes)
+    link = MessageLink(below, connection, framed=False, format="json")
     is_open = False
     try:
-        request = cast("Request | None", await link.first())
-        if request is None:
-            await link.flush()
+        request, rest = await _opening(below, protocol)
+        if not isinstance(request, Request):
             return None
+        await step()
         refusal = await _refusal(request, link, gate, protocol)
         response = refusal or protocol.accept(request)
         protocol.send_response(response)
-        await link.flush()
+        await below.send(_said(protocol))
         is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if not is_open:
             reason = response.body.decode().partition("\n")[0]
@@ -111,14 +117,14 @@ async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None
             log.info("upgrade refused", remote=name, status=status, reason=reason)
             if status == HTTPStatus.UNAUTHORIZED:
                 turned_away(name, reason)
+            await _part(below)
             return None
-        agreed = protocol.subprotocol or ""
-        link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
+        _agree(link, protocol, connection, rest)
         return link
     finally:
         if not is_open:
             with trio.CancelScope(shield=True):
-                await link.aclose()
+                await below.aclose()
 
 
 def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -215,20 +221,68 @@ async def upgrade(below: Link, url: str, subprotocols: list[str], limits: Limits
     address = Address.parse(url)
     uri = f"{address.scheme}://{bracket(address.host)}:{address.port}{address.path or PATH}"
     names = [Subprotocol(name) for name in subprotocols]
-    protocol = ClientProtocol(parse_uri(uri), subprotocols=names, max_size=limits.frame_bytes)
-    link = MessageLink(below, protocol, framed=False, format="json")
+    protocol = ClientProtocol(parse_uri(uri), subprotocols=names)
     protocol.send_request(protocol.connect())
     try:
-        await link.flush()
-        await link.first()
+        await below.send(_said(protocol))
+        _, rest = await _opening(below, protocol)
     except Disconnected as error:
         raise Unreachable(f"{url} does not answer as a WebSocket does: {error}") from None
     match protocol.handshake_exc:
         case None:
-            agreed = protocol.subprotocol or ""
-            link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
+            connection = Connection(is_client=True, message_bytes=limits.frame_bytes)
+            link = MessageLink(below, connection, framed=False, format="json")
+            _agree(link, protocol, connection, rest)
             return link
         case InvalidStatus() as answer:
             raise Unreachable(f"{url} answers with HTTP {answer.response.status_code}, not alknet")
         case _:
             raise Unreachable(f"{url} does not answer as a WebSocket does")
+
+
+async def _opening(below: Link, protocol: Protocol) -> tuple[Request | Response | None, bytes]:
+    """Return the peer's half of the opening handshake, and what it has sent after that.
+
+    It is None if the peer does not shake hands; *protocol* knows why.
+    """
+    head = bytearray()
+    rest = b""
+    while protocol.handshake_exc is None:
+        data = await below.receive()
+        if not data:
+            protocol.receive_eof()
+        else:
+            sought = max(0, len(head) - len(_HEAD_ENDS) + 1)
+            head += data
+            end = head.find(_HEAD_ENDS, sought)
+            if end >= 0:
+                rest = bytes(head[end + len(_HEAD_ENDS) :])
+            protocol.receive_data(data[: len(data) - len(rest)])
+        for event in protocol.events_received():
+            assert isinstance(event, Request | Response)
+            return event, rest
+        if rest:
+            # A refusal that has more to say than its head.
+            protocol.receive_data(rest)
+    return None, b""
+
+
+def _said(protocol: Protocol) -> list[bytes]:
+    """Return what *protocol* says now; its end of the stream is the end of the link below."""
+    return [chunk for chunk in protocol.data_to_send() if chunk]
+
+
+async def _part(below: Link) -> None:
+    """Wait until the peer has read our refusal and hung up: to close before could take it back."""
+    with trio.move_on_after(_PARTING_SECONDS), suppress(Disconnected):
+        await below.send_eof()
+        while await below.receive():
+            await turnstile().step()
+
+
+def _agree(link: MessageLink, protocol: Protocol, connection: Connection, rest: bytes) -> None:
+    """Have *link* be what was agreed on, and read *rest* first."""
+    agreed = protocol.subprotocol or ""
+    link.format, link.framed = _SUBPROTOCOLS.get(agreed, "json"), agreed.endswith(_FRAMES)
+    if rest:
+        connection.feed(rest)

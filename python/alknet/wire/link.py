@@ -34,6 +34,11 @@ class Link(ABC):
     credential: bytes | Certified | Granted | None = None
     unread: bytes = b""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more has been received than was taken, so that `receive` need not wait."""
+        return False
+
     def take_unread(self) -> bytes:
         """Return, once, what was received beyond the handshake."""
         data, self.unread = self.unread, b""

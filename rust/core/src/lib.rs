@@ -13,3 +13,4 @@ pub mod secret;
 pub mod sign;
 pub mod tls;
 pub mod vault;
+pub mod websocket;

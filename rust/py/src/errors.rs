@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use alknet_core::envelope::{Malformed, Refused};
 use alknet_core::frame::BadFrame;
 use alknet_core::quic::Ending;
+use alknet_core::random::NoRandomness;
 use alknet_core::tls::Fault;
 use alknet_core::vault::Error;
 use alknet_core::vault::mnemonic::BadMnemonic;
@@ -111,6 +112,11 @@ pub(crate) fn quic(ending: &Ending) -> PyErr {
         Ending::Refused => Python::attach(|py| build(py, "Unreachable", (ending.to_string(),))),
         _ => Python::attach(|py| build(py, "Disconnected", (ending.to_string(),))),
     }
+}
+
+/// Do the *work* of a WebSocket, which wants nothing but randomness; a panic is `Internal` too.
+pub(crate) fn run_websocket<T>(work: impl FnOnce() -> Result<T, NoRandomness>) -> PyResult<T> {
+    contained("the WebSocket", work).and_then(|result| result.map_err(vault))
 }
 
 fn contained<T>(what: &str, work: impl FnOnce() -> T) -> PyResult<T> {

@@ -20,6 +20,7 @@ mod register;
 mod sign;
 mod tls;
 mod vault;
+mod websocket;
 
 use pyo3::prelude::*;
 
@@ -33,5 +34,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     sign::init(module)?;
     tls::init(module)?;
     vault::init(module)?;
+    websocket::init(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

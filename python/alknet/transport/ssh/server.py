@@ -14,7 +14,6 @@ from alknet.transport.ssh.engine import Engine, open_engine
 from alknet.transport.ssh.visitor import Visitor
 from alknet.transport.tcp import taken
 from alknet.wire.limits import Limits
-from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.transport")
 

@@ -40,7 +40,6 @@ from alknet.transport.ssh.stream import ChannelStream
 from alknet.transport.tcp import watch
 from alknet.wire.credential import Certified
 from alknet.wire.limits import Limits
-from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.transport")
 
