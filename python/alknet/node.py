@@ -198,8 +198,8 @@ class Node:
     async def reload(self) -> None:
         """Put in force what stack.toml says now, as far as that can be done while the node runs.
 
-        The file is read once, and refused as a whole if anything in it has a fault. What takes a
-        restart is named in the log.
+        The file is read once, and refused as a whole if anything in it, or in a file that it names,
+        has a fault. What takes a restart is named in the log.
 
         Raises:
             SettingsError: it has a fault, and all is as it was; the message says where.
@@ -209,6 +209,8 @@ class Node:
         # A signal and a change of the file may come together: each reload is of one moment.
         async with self._reloading:
             with self._stack.reread() as fresh:
+                for actor in reloading:
+                    actor.service.check_reload()
                 for actor in reloading:
                     for request in actor.service.reloads:
                         await self.client.call(request)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import trio
 
@@ -27,6 +27,16 @@ def settings_schema() -> dict[str, Any]:
     return file.schema(shapes())
 
 
+@runtime_checkable
+class ReadWith(Protocol):
+    """A table that names files which are part of what it says: those are `read_with` it."""
+
+    @property
+    def read_with(self) -> tuple[Path, ...]:
+        """The files; a relative path begins beside the settings."""
+        ...
+
+
 def defaults() -> dict[str, Any]:
     """Return the tables of a node that runs every service with its defaults, by namespace."""
     return {name: None if shape is None else shape() for name, shape in shapes().items()}
@@ -37,6 +47,8 @@ class Stack:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # Of the file as it was read last, which says what other files are looked at.
+        self._latest = settings
         # What a table is read from while all of them are to be of one moment.
         self._at_hand: Settings | None = None
 
@@ -70,6 +82,7 @@ class Stack:
             SettingsError: the file has a fault.
         """
         fresh = self._reread()
+        self._latest = fresh
         with self._as_of(fresh):
             yield fresh
 
@@ -89,7 +102,7 @@ class Stack:
         """Return the tables of *fresh* that differ, but for those of the services *taken* along."""
         now = self.settings
         changed = [
-            name for name in ("node", "limits") if getattr(now, name) != getattr(fresh, name)
+            name for name in ("node", "limits", "tls") if getattr(now, name) != getattr(fresh, name)
         ]
         for name in {**now.services, **fresh.services}:
             is_turned = (name in now.services) != (name in fresh.services)
@@ -99,17 +112,28 @@ class Stack:
         return changed
 
     async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Await *changed* each time that the file is another; at once if nobody is to watch it."""
+        """Await *changed* each time that the file is another, or one that its tables are read with.
+
+        Returns at once if nobody is to watch them.
+        """
         path, pause = self.settings.path, self.settings.node.watch
         if path is None or not pause:
             return
-        seen = _state_of(path)
+        seen = self._states(path)
         while True:
             await trio.sleep(pause)
-            state = _state_of(path)
-            if state != seen:
-                seen = state
+            states = self._states(path)
+            if states != seen:
                 await changed()
+                # The settings may name other files now, whose states were read with them.
+                now = self._states(path)
+                seen = {file: states.get(file, state) for file, state in now.items()}
+
+    def _states(self, path: Path) -> dict[Path, tuple[int, ...]]:
+        """Return the state of *path*, and of each file that the settings name."""
+        tables = self._latest.services.values()
+        named = [file for each in tables if isinstance(each, ReadWith) for file in each.read_with]
+        return {each: _state_of(each) for each in (path, *(path.parent / file for file in named))}
 
 
 def _state_of(path: Path) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from alknet.protocol.config import (
 )
 from alknet.protocol.forwarding import ForwardingPolicy, ForwardingRule
 
-from ..people import ALICE_KEY, STRANGER_KEY, node_settings
+from ..people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_settings
 from .keys import line_of
 
 POLICY = ForwardingPolicy("allow", (ForwardingRule("db.internal:5432", "deny"),))
@@ -203,6 +203,52 @@ async def test_a_file_that_changes_is_reloaded_and_a_bad_one_is_named_in_the_log
                 assert (await anext(limits)).calls_per_second == 7
 
     assert "stack.toml:10: config.forwarding.default: invalid enum value 'maybe'" in why
+
+
+LISTED = """
+[[auth.peers]]
+name = "bob"
+authorized_keys = "bob.keys"
+"""
+
+
+async def test_a_file_of_keys_is_reloaded_when_it_changes_and_a_bad_line_is_named(
+    stack, keyring, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ALKNET__NODE__WATCH", "0.005")
+    keys = tmp_path / "bob.keys"
+    keys.write_text(f"{line_of(STRANGER_KEY)}\n")
+    async with open_node(stack("deny", 5, more=LISTED), keyring=keyring) as node:
+        whose = node.client.call
+
+        async def is_bobs(key):
+            return isinstance(await whose(VerifyPubkey(key.public_key)), Granted)
+
+        assert await is_bobs(STRANGER_KEY)
+        with trio.fail_after(10):
+            heard = hear_log("settings not reloaded: those in force stay")
+            keys.write_text(f"# of bob\n{line_of(WORKER_KEY)}\nssh-ed25519 nonsense\n")
+            assert "bob.keys:3: " in (await heard())["why"]
+            assert await is_bobs(STRANGER_KEY)
+            assert not await is_bobs(WORKER_KEY)
+            heard = hear_log("settings reloaded")
+            keys.write_text(f"{line_of(WORKER_KEY)}\n")
+            await heard()
+        assert await is_bobs(WORKER_KEY)
+        assert not await is_bobs(STRANGER_KEY)
+
+
+async def test_a_file_of_keys_with_a_fault_leaves_what_other_services_have_too(
+    stack, keyring, tmp_path
+):
+    keys = tmp_path / "bob.keys"
+    keys.touch()
+    async with open_node(stack("deny", 5, more=LISTED), keyring=keyring) as node:
+        stack("allow", 7, STRANGER_KEY, LISTED)
+        keys.write_text("nonsense\n")
+        with pytest.raises(InvalidInput, match=r"bob\.keys:1: "):
+            await node.reload()
+        assert await in_force(node) == ("deny", 5, True)
 
 
 def hear_log(event):

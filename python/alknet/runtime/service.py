@@ -147,6 +147,13 @@ class Service:
         """
         return None
 
+    def check_reload(self) -> None:
+        """Refuse what the file says now, where `reloads` could not put it in force; change nothing.
+
+        Raises:
+            CallError: the first of them would fail.
+        """
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hold what the service needs while it runs; requests come only between the two halves.

@@ -108,11 +108,18 @@ class Auth(Service):
     def still_grants(self, request: StillGrants) -> tuple[bool, ...]:
         return tuple(map(self._still_grants, request.granted))
 
-    @handler
-    async def reload(self, request: ReloadKeys) -> KeyCount:
+    def check_reload(self) -> None:
+        KeySet(self._reread(), self._host.folder)
+
+    def _reread(self) -> AuthSettings:
         settings = self._host.reread(self.namespace)
         assert isinstance(settings, AuthSettings)
         self._refuse_another(settings)
+        return settings
+
+    @handler
+    async def reload(self, request: ReloadKeys) -> KeyCount:
+        settings = self._reread()
         self._keys = self._key_set(settings)
         self._settings = settings
         self._signed.window = settings.token_window

@@ -137,6 +137,11 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for token in self.tokens:
             _own(owners, token.digest, token.name, "token")
 
+    @property
+    def read_with(self) -> tuple[Path, ...]:
+        """The files of keys, which are read whenever the table is."""
+        return tuple(Path(each.authorized_keys) for each in self.peers if each.authorized_keys)
+
     def _check_remote(self) -> None:
         if self.remote is None:
             return
