@@ -85,10 +85,10 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gives another is refused. `log` is the least level that is logged. `slow` is how many seconds a
     handler that keeps its service from others may take before the log says so; 0 means never.
     `watch` is how often, in seconds, this file and the `authorized_keys` in it are looked at, to be
-    reloaded when one has changed; 0 means never, and SIGHUP does it too. A node that is `strict` fails a call whose answer is not
-    what the operation promises: for tests. `origins` are those of web pages
-    (`https://app.example`) that may call; `*` lets any. `joins` are the heads that this node works
-    for.
+    reloaded when one has changed; 0 means never, and SIGHUP does it too. A node that is `strict`
+    fails a call whose answer is not what the operation promises: for tests. `origins` are those of
+    web pages (`https://app.example`) that may call; `*` lets any. `joins` are the heads that this
+    node works for.
     """
 
     name: Name = "head"
