@@ -22,6 +22,7 @@ from alknet.errors import Disconnected, Forbidden, Unauthenticated, UnknownCode
 from alknet.identity import Identity
 from alknet.protocol.request import Kind, Request, Subscription, Upload
 from alknet.runtime.background import open_background
+from alknet.runtime.derived import Derived
 from alknet.runtime.linked import LinkedNode
 from alknet.runtime.service import Handler, Service
 
@@ -34,7 +35,7 @@ class Elsewhere(Service):
     """Stands in this node for *service*, which *node* runs.
 
     Who calls as *itself* calls in the name that this node has over there. What is about this node
-    itself, *at_home* answers.
+    itself, *at_home* answers. *derived* keeps what may be told again.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Elsewhere(Service):
         *,
         itself: Identity,
         at_home: Service | None = None,
+        derived: Derived | None = None,
     ) -> None:
         self.namespace = service.namespace
         # What is internal here is internal there: nobody who comes over a link may call it.
@@ -57,6 +59,7 @@ class Elsewhere(Service):
         self._node = node
         self._itself = itself
         self._at_home = at_home
+        self._derived = derived
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,6 +68,8 @@ class Elsewhere(Service):
                 await stack.enter_async_context(self._at_home.running())
             nursery = await stack.enter_async_context(open_background())
             nursery.start_soon(self._node.keep)
+            if self._derived is not None:
+                nursery.start_soon(self._derived.follow, self._node)
             with trio.move_on_after(_FIRST_LINK_SECONDS):
                 await self._node.tried()
             yield
@@ -110,8 +115,18 @@ class Elsewhere(Service):
 
     async def ask(self, request: Request[Any], context: Context) -> Any:
         """Have a query or a mutation answered over there."""
+        derived = self._derived
+        if derived is None:
+            with self._told(context):
+                return await self._client(context).call(request)
+        known = derived.get(request, context.identity)
+        if known is not None:
+            return known
+        generation = derived.generation
         with self._told(context):
-            return await self._client(context).call(request)
+            answer = await self._client(context).call(request)
+        derived.put(request, context.identity, answer, generation)
+        return answer
 
     async def follow(self, request: Subscription[Any], context: Context) -> AsyncIterator[Any]:
         """Yield what a subscription over there does; its reader's pace is kept."""

@@ -30,6 +30,7 @@ from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
 from alknet.runtime.actor import Actor
 from alknet.runtime.background import open_background
+from alknet.runtime.derived import Derived
 from alknet.runtime.host import Host
 from alknet.runtime.operation import Operation
 from alknet.runtime.operations import Operations
@@ -37,7 +38,7 @@ from alknet.runtime.service import Service
 from alknet.runtime.supervisor import Supervisor
 from alknet.runtime.vault import Vault
 from alknet.services import available
-from alknet.settings import RemoteSettings, Settings
+from alknet.settings import RemoteSecretsSettings, RemoteSettings, Settings
 from alknet.stack import Stack
 from alknet.transport import road
 from alknet.transport.certificates import CertificateFiles
@@ -178,7 +179,11 @@ class Node:
             service.namespace, table.remote, expect=table.expect, key=table.key, ca=table.ca
         )
         at_home = service.create_at_home(self._host, table)
-        return Elsewhere(service, node, itself=self.dispatcher.itself, at_home=at_home)
+        derived = None
+        if isinstance(table, RemoteSecretsSettings) and table.cache_entries:
+            derived = Derived(table.cache_seconds, table.cache_entries, table.cache_away)
+        itself = self.dispatcher.itself
+        return Elsewhere(service, node, itself=itself, at_home=at_home, derived=derived)
 
     def _check_needs(self, service: type[Service]) -> None:
         """Refuse to run what works with things that a service lends within one process."""

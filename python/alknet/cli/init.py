@@ -26,12 +26,12 @@ from alknet.cli.shares import (
     show,
 )
 from alknet.cli.stack_toml import PROFILES, Profile, ProfileName, stack_toml
-from alknet.cli.systemd_unit import UNIT_FILE, systemd_unit
+from alknet.cli.systemd_unit import SOCKET_FILE, UNIT_FILE, socket_unit, systemd_unit
 from alknet.cli.target import CONFIG, DEFAULT_URL
 from alknet.errors import InvalidInput
 from alknet.keys import Ed25519Key, Keyring, generate_mnemonic, ssh_fingerprint, ssh_public_line
 from alknet.runtime.vault import IDENTITY_PATH
-from alknet.settings import Name
+from alknet.settings import Name, load_node
 
 
 def init(
@@ -74,6 +74,14 @@ def init(
             help=f"Write a systemd unit, {UNIT_FILE}, too; for a node that is there, only that.",
         ),
     ] = False,
+    socket: Annotated[
+        bool,
+        typer.Option(
+            "--socket",
+            metavar="",
+            help=f"With --systemd: write {SOCKET_FILE} too, so that systemd does the listening.",
+        ),
+    ] = False,
     _debug: Debug = False,
 ) -> None:
     """Make a new node: its stack.toml, the key of its operator, and a recovery phrase.
@@ -81,10 +89,16 @@ def init(
     The phrase is shown once, on the terminal: write it down. Every key of the node grows out of it,
     and it is kept nowhere. With --shares nobody sees it: it is given out in shares.
     """
+    if socket and not systemd:
+        raise Misuse("--socket goes with --systemd: a socket unit starts the unit of its name")
+    is_there = (directory / CONFIG).exists() and not force
+    listen = load_node(directory / CONFIG).listen if is_there and socket else (DEFAULT_URL,)
     unit = {directory / UNIT_FILE: systemd_unit(directory / CONFIG)} if systemd else {}
-    if systemd and (directory / CONFIG).exists() and not force:
+    if socket:
+        unit[directory / SOCKET_FILE] = socket_unit(directory / CONFIG, listen)
+    if systemd and is_there:
         publish(unit, overwrites=False)
-        emit(f"made {directory / UNIT_FILE}: its first lines say how to install it")
+        emit(f"made {' and '.join(map(str, unit))}: its first lines say how to install it")
         return
     kind = PROFILES[profile]
     name = kind.name if name is None else name

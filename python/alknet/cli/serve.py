@@ -33,6 +33,7 @@ from alknet.keys import Keyring, disable_core_dumps, ssh_fingerprint
 from alknet.node import Node, open_node
 from alknet.settings import Settings
 from alknet.stack import load
+from alknet.transport.inherited import HANDED
 from alknet.transport.notify import Notifier
 
 log = structlog.get_logger("alknet.serve")
@@ -69,7 +70,8 @@ def serve(
     Asks for the recovery phrase at the terminal, without echo, unless told where to read it. Prints
     one line, `ready URL...`, when the node answers; what it logs goes to stderr. Ctrl-C or SIGTERM
     let calls in flight finish, for as long as `drain` allows; a second one does not. SIGHUP reads
-    the settings anew, those that can change while the node runs.
+    the settings anew, those that can change while the node runs. Sockets that systemd has opened
+    for its URLs are taken over.
     """
     settings = load(config)
     logs.configure(level="debug" if debug else settings.node.log, is_verbose=debug)
@@ -99,6 +101,8 @@ async def _serve(settings: Settings, keyring: Keyring | None, *, as_json: bool) 
             async with open_node(settings, keyring=keyring) as node:
                 await nursery.start(_reload_on_hangup, node, manager)
                 nursery.start_soon(manager.keep_alive)
+                if unused := HANDED.unused():
+                    log.warning("sockets of systemd's that no URL of `listen` has", unused=unused)
                 _say_ready(node, as_json=as_json)
                 manager.ready(_status(node))
                 number = await anext(signals)

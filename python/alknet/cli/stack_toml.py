@@ -59,6 +59,8 @@ _SECRETS: Final = """
 [secrets]  # derive, encrypt, decrypt, passwords; the seed itself never leaves the vault
 remote_unlock = false  # true: peers granted "secrets:unlock" by name may unlock it from elsewhere
 share_seconds = 600.0  # how long shares of the phrase are kept while others are waited for
+# With remote = "tls://secret-node:8444" another node answers from its seed, and
+# cache_seconds = 3600.0 is how long the public keys that it derives are kept here.
 """
 
 _STORAGE: Final = """

@@ -1,12 +1,18 @@
 """The systemd unit that `alknet init --systemd` writes: what a node needs of a machine, no more."""
 
 import getpass
+import string
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from alknet.cli.failure import Failure
+from alknet.transport.address import Address, bracket
+
 UNIT_FILE: Final = "alknet.service"
+SOCKET_FILE: Final = "alknet.socket"
 # The name under which systemd hands the recovery phrase over.
 CREDENTIAL: Final = "alknet-phrase"
 
@@ -78,6 +84,28 @@ RemoveIPC=yes
 WantedBy=multi-user.target
 """)
 
+_SOCKET: Final = Template("""\
+# Listens for the alknet node in $folder, so that nobody is turned away while it starts anew.
+#
+#     cp $file /etc/systemd/system/ && systemctl daemon-reload
+#     systemctl enable --now alknet.socket
+#
+# It goes with alknet.service, which the first who connects starts, if nobody did before. What
+# stands here is what `listen` in stack.toml says: change both.
+
+[Unit]
+Description=alknet node: where it listens
+
+[Socket]
+$listen
+NoDelay=yes
+
+[Install]
+WantedBy=sockets.target
+""")
+# Those that a stream socket carries.
+_STREAMS: Final = ("ws", "wss", "tcp", "tls")
+
 
 def systemd_unit(config: Path) -> str:
     """Return the unit of the node whose settings are *config*, to run as who asks for it."""
@@ -90,6 +118,30 @@ def systemd_unit(config: Path) -> str:
         python=_quoted(Path(sys.executable)),
         credential=CREDENTIAL,
         user=getpass.getuser(),
+    )
+
+
+def socket_unit(config: Path, listen: Iterable[str]) -> str:
+    """Return the socket unit of the node whose settings are *config*, and say *listen*.
+
+    Raises:
+        Failure: systemd could listen at none of these URLs.
+    """
+    places = []
+    for url in listen:
+        address = Address.parse(url)
+        host = "127.0.0.1" if address.host == "localhost" else address.host
+        is_numeric = all(letter in string.hexdigits + ".:" for letter in host)
+        if address.scheme in _STREAMS and address.port and is_numeric:
+            places.append(f"ListenStream={bracket(host)}:{address.port}")
+    if not places:
+        raise Failure(
+            f"{config}: systemd can listen for ws://, wss://, tcp:// and tls://, at an address and "
+            f"a port in digits, and `listen` says none"
+        )
+    folder = config.parent.resolve()
+    return _SOCKET.substitute(
+        folder=_quoted(folder), file=_quoted(folder / SOCKET_FILE), listen="\n".join(places)
     )
 
 

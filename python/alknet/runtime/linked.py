@@ -9,7 +9,7 @@ import trio
 
 from alknet.call.redial import LINK_LOST, redial
 from alknet.call.session import Session
-from alknet.errors import Unavailable
+from alknet.errors import Refused, RefusedForNow, Unavailable
 
 log = structlog.get_logger("alknet.link")
 
@@ -28,7 +28,8 @@ class LinkedNode:
     """The node at *urls*, each a way to it; what it is *wanted* for is said in the log.
 
     `keep` holds the link, which *dial* opens, in a nursery that outlasts it. `scopes` are those
-    that we have there, as far as the last link told.
+    that we have there, as far as the last link told; `is_refused` says that we were not let in when
+    last we tried.
     """
 
     def __init__(self, wanted: str, urls: Sequence[str], dial: Dial) -> None:
@@ -39,6 +40,7 @@ class LinkedNode:
         self._session: Session | None = None
         self._name: str | None = None
         self._why = "it has not been dialled yet"
+        self.is_refused = False
         self._tried = trio.Event()
         self._changed = trio.Event()
         self._is_leaving = False
@@ -94,7 +96,12 @@ class LinkedNode:
             async def dial() -> Session:
                 if self._is_leaving:
                     await trio.sleep_forever()
-                session, self.scopes = await self._dial(nursery)
+                self.is_refused = False
+                try:
+                    session, self.scopes = await self._dial(nursery)
+                except Refused as error:
+                    self.is_refused = not isinstance(error, RefusedForNow)
+                    raise
                 return session
 
             await redial(dial, opened=self._opened, away=self._away)

@@ -147,10 +147,17 @@ class RemoteSecretsSettings(RemoteSettings, frozen=True, forbid_unknown_fields=T
 
     `remote`, `expect`, `key` and `ca` are as for any service. `remote_unlock` and `share_seconds`
     are about unlocking this node, as where it answers itself.
+
+    What the other node has derived is kept for `cache_seconds`: up to `cache_entries` public keys
+    (0 keeps none), for the caller that asked. They are dropped when that node is locked, when it
+    does not let us in any more, and when there is no link to it for `cache_away` seconds.
     """
 
     remote_unlock: bool = False
     share_seconds: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 600.0
+    cache_seconds: Seconds = 3600.0
+    cache_entries: Annotated[int, msgspec.Meta(ge=0)] = 1024
+    cache_away: Seconds = 10.0
 
 
 # What a table may say beside where its service runs, where it has more to say.

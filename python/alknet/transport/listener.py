@@ -8,6 +8,7 @@ import trio
 from alknet.errors import SettingsError
 from alknet.transport.address import Address, in_words, name_of
 from alknet.transport.guard import counted, guarded
+from alknet.transport.inherited import HANDED
 from alknet.turnstile import turnstile
 from alknet.wire.limits import Limits
 from alknet.wire.link import Link
@@ -56,14 +57,16 @@ async def serve_port(
     These tasks run in *links*, where they outlive the listener, or else end with it. `accept` has
     `handshake_seconds` to make the link, which is closed when it has been served. What goes wrong
     on one connection ends that connection and is logged; the listener goes on. `started` gives the
-    URL with the port that was bound.
+    URL with the port that was bound. A socket that systemd has opened for it is taken.
 
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
     address = Address.parse(url)
     try:
-        listeners = await trio.open_tcp_listeners(address.port, host=address.host)
+        listeners = HANDED.take(address) or await trio.open_tcp_listeners(
+            address.port, host=address.host
+        )
     except OSError as error:
         raise SettingsError(f"cannot listen at {url}: {in_words(error)}") from None
 
