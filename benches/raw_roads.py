@@ -1,8 +1,8 @@
 """What the roads are measured beside: bytes that are echoed, with no calls and no identity.
 
 `raw TCP` is what a road can at best be; the two WebSocket libraries are what ours is chosen among,
-and aioquic is what our QUIC is held against.
-Each side is Trio, as ours is.
+aioquic is what our QUIC is held against, and asyncssh our SSH.
+Each side is Trio, as ours is, but for asyncssh, which is asyncio's.
 """
 
 import sys
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import trio
 
-from benches import aioquic_road
+from benches import aioquic_road, asyncssh_road
 from benches.remote_calls import pinned
 
 MESSAGE: Final = b"x" * 200
@@ -133,6 +133,7 @@ LISTEN: Final = {
 }
 OPEN: Final = {
     "aioquic": aioquic_road.connected,
+    "asyncssh": asyncssh_road.connected,
     "raw TCP": _tcp_open,
     "trio-websocket": _trio_websocket_open,
     "websockets.trio": _websockets_open,
@@ -185,4 +186,7 @@ async def _serve(name: str) -> None:
 
 if __name__ == "__main__":
     with pinned(0):
-        trio.run(_serve, sys.argv[1])
+        if sys.argv[1] == "asyncssh":
+            asyncssh_road.run(asyncssh_road.serve(_answer))
+        else:
+            trio.run(_serve, sys.argv[1])

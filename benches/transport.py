@@ -19,12 +19,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from math import ceil
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import psutil
@@ -46,11 +46,12 @@ from alknet import (
 from alknet.keys import Keyring
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.services.auth.keyset import AuthSettings, Peer
-from benches import raw_roads
+from benches import asyncssh_road, raw_roads
 from benches.remote_calls import RECORD, Bench, Store, _key, _line, pinned
 
-OURS: Final = ("tcp", "tls", "quic", "ws", "wss")
+OURS: Final = ("tcp", "tls", "quic", "ssh", "ws", "wss")
 MIB: Final = 1024 * 1024
+T = TypeVar("T")
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -150,6 +151,9 @@ class Ours:
         async with connect(self.url, identity=_key(), expect=_pin(), format="msgpack") as client:
             yield client
 
+    def run(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: int) -> T:
+        return trio.run(work, *arguments)
+
     async def requests(self, count: int, in_flight: int) -> list[float]:
         took: list[float] = []
         request = Store(RECORD)
@@ -189,6 +193,11 @@ class Raw:
 
     def idle(self) -> Any:
         return raw_roads.idle(self.name, self.port)
+
+    def run(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: int) -> T:
+        if self.name == "asyncssh":
+            return asyncssh_road.run(work(*arguments))
+        return trio.run(work, *arguments)
 
     async def requests(self, count: int, in_flight: int) -> list[float]:
         return await raw_roads.echo(self.name, self.port, count, in_flight)
@@ -239,13 +248,13 @@ def measure(name: str, load: Load) -> Figures:
     arguments = ("serve", name) if name in OURS else (name,)
     with _process(module, *arguments) as (server, line), pinned(1):
         road = _road(name, line)
-        trio.run(road.requests, load.together // 10, 64)  # warm
-        alone = sorted(trio.run(road.requests, load.alone, 1))
+        road.run(road.requests, load.together // 10, 64)  # warm
+        alone = sorted(road.run(road.requests, load.alone, 1))
         before, began = _busy(server, psutil.Process()), perf_counter()
-        together = sorted(trio.run(road.requests, load.together, 64))
+        together = sorted(road.run(road.requests, load.together, 64))
         took = perf_counter() - began
         busy = _busy(server, psutil.Process()) - before
-        seconds = min(trio.run(road.stream, load.blocks) for _ in range(2))
+        seconds = min(road.run(road.stream, load.blocks) for _ in range(2))
         memory = server.memory_info().rss
         with _process("benches.transport", "hold", name, line, str(load.links)):
             memory = server.memory_info().rss - memory
@@ -287,7 +296,7 @@ KiB: what the server grows by for each idle link"""
 
 def main(arguments: list[str]) -> int:
     """Run `python -m benches transport`; return the exit code."""
-    known = ["raw TCP", *OURS, "aioquic", "websockets.trio", "trio-websocket"]
+    known = ["raw TCP", *OURS, "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
     description, _, _ = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(prog="python -m benches transport", description=description)
     parser.add_argument("roads", nargs="*", metavar="ROAD", help=", ".join(known))
@@ -324,4 +333,8 @@ if __name__ == "__main__":
         with pinned(0):
             trio.run(_serve, sys.argv[2])
     else:
-        trio.run(_hold, sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        _, _, held, where, links = sys.argv
+        if held == "asyncssh":
+            asyncssh_road.run(asyncssh_road.hold(int(where), int(links)))
+        else:
+            trio.run(_hold, held, where, int(links))

@@ -133,8 +133,8 @@ def test_a_rule_is_open_only_if_it_asks_nothing(rule, is_open):
 def test_what_either_is_held_to_holds_for_both(own, others, both, tenant):
     def held(name, only, tenant=""):
         only = None if only is None else frozenset(only)
-        return Identity(name, frozenset({"*"}), tenant=tenant, only=only)
+        return Identity(name, frozenset({"*"}), tenant=tenant, only=only, forwards=only)
 
     narrowed = held("head", own, tenant).narrowed_to(held("ann", others))
 
-    assert narrowed.only == (None if both is None else frozenset(both))
+    assert narrowed.only == narrowed.forwards == (None if both is None else frozenset(both))

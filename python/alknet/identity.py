@@ -15,7 +15,9 @@ class Identity(msgspec.Struct, frozen=True):
     what stands before the star. `resources` maps `type:id` to the actions allowed on it. `tenant`
     says whose seed the vault uses for this caller; empty means the node's own. `denied` are scopes
     that it has not, whatever is granted; they may end in a star too. Who is held to `only` some
-    operations can call no others, whatever its scopes.
+    operations can call no others, whatever its scopes. `forwards` are the targets (`host:port`) to
+    which alone it may have connections forwarded, of those that the policy allows; None means that
+    nothing but the policy bounds it.
     """
 
     id: str
@@ -24,6 +26,7 @@ class Identity(msgspec.Struct, frozen=True):
     tenant: str = ""
     denied: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    forwards: frozenset[str] | None = None
 
     def has(self, scope: str) -> bool:
         """Tell whether *scope* is covered by a granted one, and no part of it is denied.
@@ -49,10 +52,10 @@ class Identity(msgspec.Struct, frozen=True):
         resource, and so takes none of the other's away. Who belongs to one tenant can lend itself
         to no other: what comes out then may do nothing.
         """
-        held = [each.only for each in (self, other) if each.only is not None]
-        only = frozenset.intersection(*held) if held else None
+        only = _both(self.only, other.only)
+        forwards = _both(self.forwards, other.forwards)
         if self.tenant not in ("", other.tenant):
-            return Identity(other.id, tenant=other.tenant, only=only)
+            return Identity(other.id, tenant=other.tenant, only=only, forwards=forwards)
         scopes = {scope for scope in self.scopes if other._is_granted(scope)}
         scopes |= {scope for scope in other.scopes if self._is_granted(scope)}
         if self.has("*"):
@@ -66,7 +69,16 @@ class Identity(msgspec.Struct, frozen=True):
                 if name in self.resources
             }
         denied = self.denied | other.denied
-        return Identity(other.id, frozenset(scopes), resources, other.tenant, denied, only)
+        return Identity(
+            other.id, frozenset(scopes), resources, other.tenant, denied, only, forwards
+        )
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return what both are held to; None holds to nothing."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one & other
 
 
 def _cover(one: str, other: str) -> bool:

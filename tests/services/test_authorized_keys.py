@@ -45,6 +45,17 @@ AUTHORITIES = json.loads(VECTORS.read_text())["authorities"]
             {"expires": time.mktime((2030, 1, 1, 12, 34, 0, 0, 0, -1))},
         ),
         ("cert-authority ", {"is_authority": True}),
+        ("no-port-forwarding ", {"may_forward": False}),
+        ("restrict ", {"may_forward": False}),
+        ("restrict,port-forwarding ", {}),
+        (
+            'permitopen="db:5432",permitopen="10.0.0.1:*" ',
+            {"permitted": frozenset({"db:5432", "10.0.0.1:*"})},
+        ),
+        (
+            'permitopen="db:5432",restrict ',
+            {"may_forward": False, "permitted": frozenset({"db:5432"})},
+        ),
         (
             'principals="ops, dev",cert-authority ',
             {"is_authority": True, "principals": frozenset({"ops", "dev"})},
@@ -59,12 +70,25 @@ def test_an_option_is_honoured(options, fields):
 
 
 @pytest.mark.parametrize(
+    ("options", "forwards"),
+    [
+        ("", None),
+        ("no-port-forwarding ", set()),
+        ('permitopen="db:5432" ', {"db:5432"}),
+        ('restrict,permitopen="db:5432" ', set()),
+        ('restrict,port-forwarding,permitopen="db:5432" ', {"db:5432"}),
+    ],
+)
+def test_a_line_says_where_connections_may_be_forwarded(options, forwards):
+    assert AuthorizedKey.parse(options + LINE).forwards == forwards
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
-        (f"restrict {LINE}", "the option 'restrict' cannot be honoured here"),
         (f"no-pty,pty {LINE}", "the option 'pty' cannot be honoured here"),
-        (f"no-port-forwarding {LINE}", "the option 'no-port-forwarding' cannot be honoured"),
-        (f'permitopen="a:1" {LINE}', "the option 'permitopen' cannot be honoured"),
+        (f'permitopen="nowhere" {LINE}', "permitopen: the target 'nowhere' should read host:port"),
+        (f"restrict,restrict {LINE}", "the option 'restrict' stands twice"),
         (f'environment="A=1" {LINE}', "the option 'environment' cannot be honoured"),
         (f"no-touch-required {LINE}", "the option 'no-touch-required' cannot be honoured"),
         (f"frobnicate {LINE}", "the option 'frobnicate' cannot be honoured"),

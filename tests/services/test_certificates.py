@@ -47,7 +47,6 @@ def judge(which, *lines, source=None, now=BEGIN + 1, **settings):
     [
         ("plain", "ca"),
         ("forever", "ca"),
-        ("extension", "ca"),
         ("by_rsa", "rsa"),
         ("by_ecdsa", "ec"),
     ],
@@ -59,6 +58,17 @@ def test_a_certificate_of_a_listed_authority_is_its_peers(name, authority):
     assert granted.credential.kind == "certificate"
     assert granted.credential.id == ssh_fingerprint(USER)
     assert granted.expires == (None if name == "forever" else END)
+
+
+def test_what_a_certificate_does_not_say_of_forwarding_it_does_not_grant():
+    """Its only extension is one that nobody knows, which is passed over."""
+    granted = judge("extension", f"cert-authority {AUTHORITIES['ca']}")
+
+    assert granted.identity == Identity("alice", frozenset({"a"}), forwards=frozenset())
+    assert keys(f"cert-authority {AUTHORITIES['ca']}").still_grants(granted, BEGIN + 1)
+    bounded = f'cert-authority,permitopen="db:5432" {AUTHORITIES["ca"]}'
+    assert judge("plain", bounded).identity.forwards == {"db:5432"}
+    assert not keys(bounded).still_grants(judge("plain"), BEGIN + 1)
 
 
 def test_what_a_certificate_says_is_read():

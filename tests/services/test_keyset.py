@@ -226,7 +226,7 @@ def test_keys_may_stand_in_a_file_beside_the_settings(tmp_path):
     ("text", "words"),
     [
         ("ok\nnonsense\n", "keys:2: this is no line of authorized_keys"),
-        ("restrict ok", "keys:1: the option 'restrict' cannot be honoured here"),
+        ("tunnel ok", "keys:1: the option 'tunnel' cannot be honoured here"),
         (None, "cannot read"),
     ],
 )

@@ -69,6 +69,24 @@ async def test_what_the_policy_denies_is_refused_in_words_and_logged(keyring, tm
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("restrict", "its credential lets it be connected to nowhere alone, and not to 127.0.0.1:"),
+        ("no-port-forwarding", "its credential lets it be connected to nowhere alone"),
+        ('permitopen="127.0.0.1:1"', "its credential lets it be connected to 127.0.0.1:1 alone"),
+        ('command="echo/say"', "its credential is held to echo/say"),
+        ('permitopen="127.0.0.1:*"', None),
+    ],
+)
+async def test_what_stands_before_the_key_bounds_its_forwards(keyring, tmp_path, options, why):
+    async with target(echo) as port, visiting(keyring, tmp_path, "*:*", options=options) as ssh:
+        done = await ssh.run("-W", f"127.0.0.1:{port}", "127.0.0.1", stdin=b"hi")
+
+    assert done.stdout == (b"hi" if why is None else b"")
+    assert why is None or f"administratively prohibited: {why}" in done.stderr
+
+
 async def test_keys_are_exchanged_anew_in_the_middle_of_a_transfer(keyring, tmp_path):
     data = bytes(range(256)) * 4096 * 16
     async with target(echo) as port, visiting(keyring, tmp_path, f"127.0.0.1:{port}") as ssh:

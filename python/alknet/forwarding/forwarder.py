@@ -18,7 +18,7 @@ from alknet.forwarding.forward import Forward
 from alknet.identity import Identity
 from alknet.protocol.config import GetForwardingPolicy
 from alknet.protocol.forward import ForwardLimits
-from alknet.protocol.forwarding import Decision, ForwardingPolicy, decide
+from alknet.protocol.forwarding import Decision, ForwardingPolicy, ForwardingRule, decide
 from alknet.protocol.storage.record import RecordAudit
 from alknet.quota.quota import Quota
 from alknet.transport.address import bracket
@@ -28,6 +28,8 @@ log = structlog.get_logger("alknet.forward")
 
 _LOOK_SECONDS: Final = 1.0
 _AUDIT_SECONDS: Final = 5.0
+# Who is held to certain operations may have this one among them.
+_OPERATION: Final = "forward/open"
 
 
 class Forwarder:
@@ -64,7 +66,7 @@ class Forwarder:
             InvalidInput: *host* or *port* is none.
         """
         principal = None if identity is None else identity.id
-        asker = _Asker(self, principal, transport, remote)
+        asker = _Asker(self, identity, transport, remote)
         with self._quota.forwarding(principal or "", remote):
             addresses = await asker.allowed(host, port)
             stream, address = await connect_to(addresses, port, seconds=self.limits.connect_seconds)
@@ -180,10 +182,11 @@ class _Asker:
     """Who asks for a connection, and what is said to them."""
 
     def __init__(
-        self, forwarder: Forwarder, principal: str | None, transport: str, remote: str
+        self, forwarder: Forwarder, identity: Identity | None, transport: str, remote: str
     ) -> None:
         self._forwarder = forwarder
-        self._principal = principal
+        self._identity = identity
+        self._principal = None if identity is None else identity.id
         self._transport = transport
         self._remote = remote
 
@@ -213,7 +216,7 @@ class _Asker:
     def _decide(
         self, policy: ForwardingPolicy, host: str, port: int, address: str | None
     ) -> Decision:
-        return decide(
+        decision = decide(
             policy,
             host,
             port,
@@ -221,6 +224,9 @@ class _Asker:
             principal=self._principal,
             transport=self._transport,
         )
+        if decision.allowed and self._identity is not None:
+            return _bounded(decision, self._identity, host, port, address)
+        return decision
 
     async def _say(self, host: str, port: int, address: str | None, decision: Decision) -> None:
         """Log, and audit, that *decision*."""
@@ -244,3 +250,21 @@ class _Asker:
         action = "forward.accepted" if decision.allowed else "forward.refused"
         details = {**facts, "remote": self._remote, "why": decision.why}
         await self._forwarder.record(action, target, details)
+
+
+def _bounded(
+    decision: Decision, identity: Identity, host: str, port: int, address: str | None
+) -> Decision:
+    """Return *decision*, which allows, or what the credential of *identity* takes from it."""
+    if identity.only is not None and _OPERATION not in identity.only:
+        held = ", ".join(sorted(identity.only))
+        return Decision(allowed=False, why=f"its credential is held to {held}")
+    if identity.forwards is None:
+        return decision
+    rules = tuple(ForwardingRule(target, "allow") for target in sorted(identity.forwards))
+    own = decide(ForwardingPolicy("deny", rules), host, port, address=address)
+    if own.allowed:
+        return decision
+    where = ", ".join(sorted(identity.forwards)) or "nowhere"
+    why = f"its credential lets it be connected to {where} alone, and not to {host}:{port}"
+    return Decision(allowed=False, why=why, unresolved=own.unresolved)

@@ -2,8 +2,10 @@
 
 Every option is honoured or refused, never passed over: who writes `from="10.0.0.0/8"` must not
 find later that nobody looked. Honoured are `cert-authority`, `principals=`, `from=`,
-`expiry-time=`, and `command=`, whose value is the one operation that the key may then call. Those
-that take away what a node never gives (a terminal, X11, an agent, the user's rc file) hold anyway.
+`expiry-time=`, `command=`, whose value is the one operation that the key may then call,
+`permitopen=`, which may stand several times, `no-port-forwarding`, `port-forwarding` and
+`restrict`: over whatever road the key comes. Those that take away what a node never gives (a
+terminal, X11, an agent, the user's rc file) hold anyway.
 """
 
 import base64
@@ -18,8 +20,9 @@ from typing import Final
 
 import msgspec
 
-from alknet.errors import BadKey
+from alknet.errors import BadKey, InvalidInput
 from alknet.keys import parse_ssh_public_line
+from alknet.protocol.forwarding import ForwardingRule
 from alknet.services.auth.sources import Sources
 
 ED25519: Final = "ssh-ed25519"
@@ -44,7 +47,8 @@ class AuthorizedKey(msgspec.Struct, frozen=True):
 
     With `pin` only the key's fingerprint is known. With `is_authority` it signs certificates, and
     `principals` are those of which one must be in them. `command` is the name of the one operation
-    it may call, None for any; `expires` is in Unix seconds.
+    it may call, None for any; `expires` is in Unix seconds. Where it `may_forward`, it may to the
+    targets in `permitted`, or wherever the policy lets it if there are none.
     """
 
     blob: bytes
@@ -54,6 +58,13 @@ class AuthorizedKey(msgspec.Struct, frozen=True):
     sources: Sources | None = None
     expires: float = float("inf")
     command: str | None = None
+    may_forward: bool = True
+    permitted: frozenset[str] = frozenset()
+
+    @property
+    def forwards(self) -> frozenset[str] | None:
+        """Where alone connections may be forwarded for it, as an Identity has it."""
+        return self.permitted or None if self.may_forward else frozenset()
 
     @property
     def public_key(self) -> bytes | None:
@@ -79,7 +90,7 @@ class AuthorizedKey(msgspec.Struct, frozen=True):
             return cls(b"", pin=line)
         options, key = _split(line)
         parsed = cls(b"")
-        for name, value in options.items():
+        for name, value in options:
             parsed = _apply(parsed, name, value)
         if parsed.principals and not parsed.is_authority:
             raise BadKey("the option principals= needs cert-authority beside it")
@@ -127,9 +138,9 @@ def blob_fingerprint(blob: bytes) -> str:
     return f"SHA256:{base64.b64encode(digest).rstrip(b'=').decode()}"
 
 
-def _split(line: str) -> tuple[dict[str, str | None], str]:
+def _split(line: str) -> tuple[list[tuple[str, str | None]], str]:
     """Return the options in front of a key, and the key with its comment."""
-    options: dict[str, str | None] = {}
+    options: list[tuple[str, str | None]] = []
     rest = line.strip()
     while not _KEY_TYPE.match(rest.split(maxsplit=1)[0] if rest else ""):
         found = _OPTION.match(rest)
@@ -140,10 +151,10 @@ def _split(line: str) -> tuple[dict[str, str | None], str]:
                 "[options] ssh-ed25519 AAAA... [comment]"
             )
         name = found["name"].lower()
-        if name in options:
+        if name != "permitopen" and name in dict(options):
             raise BadKey(f"the option {name!r} stands twice")
         value = found["value"]
-        options[name] = None if value is None else value.replace('\\"', '"')
+        options.append((name, None if value is None else value.replace('\\"', '"')))
         rest = rest[found.end() :]
         if found["end"] != "," and not _KEY_TYPE.match(rest.split(maxsplit=1)[0] if rest else ""):
             raise BadKey("no ssh key follows the options")
@@ -166,6 +177,12 @@ def _apply(key: AuthorizedKey, name: str, value: str | None) -> AuthorizedKey:
             return replace(key, expires=_time(value))
         case "command", str():
             return replace(key, command=operation_of(value))
+        case (("restrict" | "no-port-forwarding"), None):
+            return replace(key, may_forward=False)
+        case "port-forwarding", None:
+            return replace(key, may_forward=True)
+        case "permitopen", str():
+            return replace(key, permitted=key.permitted | {_target(value)})
         case _ if name in _NEVER_GIVEN and value is None:
             return key
         case _:
@@ -173,6 +190,14 @@ def _apply(key: AuthorizedKey, name: str, value: str | None) -> AuthorizedKey:
                 f"the option {name!r} cannot be honoured here, and none is passed over: `scopes` "
                 f"say what a key may do, and [config.forwarding] where it may be forwarded to"
             )
+
+
+def _target(text: str) -> str:
+    try:
+        ForwardingRule(text, "allow")
+    except InvalidInput as error:
+        raise BadKey(f"permitopen: {error}") from None
+    return text
 
 
 def _time(text: str) -> float:

@@ -12,6 +12,8 @@ from alknet.services.auth.sources import Sources
 
 _TYPE: Final = "ssh-ed25519-cert-v01@openssh.com"
 _FOREVER: Final = 2**64 - 1
+# What a certificate must say for connections to be forwarded, as ssh-keygen has it say.
+_FORWARDING: Final = b"permit-port-forwarding"
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -26,6 +28,7 @@ class Certificate(msgspec.Struct, frozen=True):
     valid_before: float
     sources: Sources | None
     command: str | None
+    may_forward: bool
 
     @classmethod
     def parse(cls, blob: bytes) -> "Certificate":
@@ -84,6 +87,7 @@ class Certificate(msgspec.Struct, frozen=True):
             else float(read.valid_before),
             sources=sources,
             command=command,
+            may_forward=_FORWARDING in read.extensions,
         )
 
     def refusal(

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 # Who is known by a key, and the line that says so with what it is good for.
 Lines = Sequence[tuple[Identity, AuthorizedKey]]
+_NOWHERE: Final[frozenset[str]] = frozenset()
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,7 +195,7 @@ class KeySet:
                 expires = token.expires.timestamp() if token.expires else float("inf")
                 identity = Identity(token.name, token.scopes, token.resources, token.tenant)
                 id = token.digest.hex()
-                self._tokens[id] = _granted(identity, Credential("token", id), None, expires)
+                self._tokens[id] = _granted(identity, Credential("token", id), expires)
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._authorities)
@@ -214,7 +215,8 @@ class KeySet:
             why = _refusal(line, f"the key {fingerprint}", source, now) or ""
             if not why:
                 credential = Credential("key", fingerprint)
-                return _granted(identity, credential, line.command, line.expires)
+                held = _held(identity, line.command, line.forwards)
+                return _granted(held, credential, line.expires)
         return Denied(why)
 
     def certificate(
@@ -237,7 +239,8 @@ class KeySet:
                 )
                 command = certificate.command or line.command
                 expires = min(certificate.valid_before, line.expires)
-                return _granted(identity, credential, command, expires)
+                forwards = line.forwards if certificate.may_forward else _NOWHERE
+                return _granted(_held(identity, command, forwards), credential, expires)
             why = refusal
         return Denied(why)
 
@@ -291,7 +294,7 @@ class KeySet:
         return any(
             now < line.expires
             and (not line.is_authority or credential.principals & (line.principals or {owner.id}))
-            and _held(owner, line.command or _only(granted)) == granted.identity
+            and _as_then(owner, line, granted) == granted.identity
             for owner, line in lines
         )
 
@@ -316,16 +319,21 @@ def _only(granted: Granted) -> str | None:
     return next(iter(granted.identity.only or ()), None)
 
 
-def _held(identity: Identity, command: str | None) -> Identity:
-    """Return *identity*, held to the operation *command* if there is one."""
-    if command is None:
+def _as_then(owner: Identity, line: AuthorizedKey, granted: Granted) -> Identity:
+    """Return what *line* makes of *owner* now, held by the certificate that was shown as then."""
+    forwards = line.forwards
+    if line.is_authority and granted.identity.forwards == _NOWHERE:
+        forwards = _NOWHERE
+    return _held(owner, line.command or _only(granted), forwards)
+
+
+def _held(identity: Identity, command: str | None, forwards: frozenset[str] | None) -> Identity:
+    """Return *identity*, held to the operation *command*, and to *forwards*, if there are any."""
+    if command is None and forwards is None:
         return identity
-    return msgspec.structs.replace(identity, only=frozenset({command}))
+    only = identity.only if command is None else frozenset({command})
+    return msgspec.structs.replace(identity, only=only, forwards=forwards)
 
 
-def _granted(
-    identity: Identity, credential: Credential, command: str | None, expires: float
-) -> Granted:
-    return Granted(
-        _held(identity, command), credential, None if expires == float("inf") else expires
-    )
+def _granted(identity: Identity, credential: Credential, expires: float) -> Granted:
+    return Granted(identity, credential, None if expires == float("inf") else expires)

@@ -35,11 +35,18 @@ async def dial(
     url: str,
     *,
     limits: Limits,
-    format: Format,
-    trust: Trust,
-    timeout: float,
+    format: Format = "json",
+    trust: Trust = Trust(),  # noqa: B008 - it is frozen
+    timeout: float = 10.0,
 ) -> Link:
-    """Open an SSH connection to *url*, as `alknet.transport.ssh.dial` says."""
+    """Open an SSH connection to *url* with one link, served in *nursery*. *timeout* is in seconds.
+
+    Raises:
+        Unreachable: nobody answers there, or nobody who speaks alknet over SSH.
+        Refused: the node does not hold the key that *trust* expects, or does not let us in, or we
+            have no key, or expect none.
+        Locked: the node has no host key now, since its vault is locked.
+    """
     if trust.identity is None:
         raise Refused(f"{url} wants a key: over SSH nobody comes with a token")
     if trust.expect is None:

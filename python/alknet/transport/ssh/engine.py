@@ -26,13 +26,25 @@ T = TypeVar("T")
 class Engine:
     """A running loop, as Trio's tasks use it.
 
-    What is begun here runs in the loop's own context, not in that of whoever asks: what waits for
-    its sockets is a task of Trio's with that context, and finds the loop by it.
+    asyncssh makes tasks of asyncio here and there, as when a message happens to begin a key
+    exchange, and what waits for its sockets are tasks of Trio. Both find the loop by the context
+    that they are begun in. So whatever is called here is called in one that names the loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._context = copy_context()
+
+    def now(self, call: Callable[..., object], *args: Any) -> None:
+        """Call `call(*args)`, which is asyncssh's, from a task of Trio's.
+
+        Handing it to the loop instead would cost two switches of tasks for each message.
+        """
+        token = trio_asyncio.current_loop.set(self.loop)
+        try:
+            call(*args)
+        finally:
+            trio_asyncio.current_loop.reset(token)
 
     def soon(self, call: Callable[..., object], *args: Any) -> None:
         """Have `call(*args)` called in the loop; if that has ended, there is nothing to call."""

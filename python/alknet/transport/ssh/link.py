@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+import anyio
+
 from alknet.errors import Disconnected
 from alknet.protocol.auth import Granted
 from alknet.transport.ssh.plain import Plain
@@ -37,6 +39,15 @@ class SshLink(Link):
         except Disconnected as error:
             raise self._gone(error) from None
 
+    def send_nowait(self, chunks: list[bytes]) -> list[bytes]:
+        try:
+            for index, chunk in enumerate(chunks):
+                if rest := self._channel.send_nowait(chunk):
+                    return [rest, *chunks[index + 1 :]]
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise self._gone(error) from None
+        return []
+
     async def receive(self) -> bytes:
         if self.unread:
             return self.take_unread()
@@ -56,5 +67,6 @@ class SshLink(Link):
         if self._closed is not None:
             await self._closed()
 
-    def _gone(self, error: Disconnected) -> Disconnected:
-        return Disconnected(f"the link to {self.peer_address} is gone: {error}")
+    def _gone(self, error: Exception) -> Disconnected:
+        why = str(error) or "it was closed"
+        return Disconnected(f"the link to {self.peer_address} is gone: {why}")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from asyncssh.constants import MSG_IGNORE
 
 from alknet.transport.ssh.algorithms import CIPHERS, COMPRESSION, KEX, MACS, SIGNATURES
 from alknet.wire.limits import KIB, MIB, Limits
@@ -34,12 +35,17 @@ PACKET_BYTES: Final = 128 * KIB
 class Paced:
     """Comes before a connection of asyncssh's among the bases of a class, and overrides it."""
 
-    # Of asyncssh: what waits for the end of a key exchange, and the socket.
+    # Of asyncssh: what waits for the end of a key exchange, the socket, and what asks whether the
+    # peer is there when nothing has been heard of it.
     _deferred_packets: list[Any]
     _transport: asyncio.Transport | None
+    _keepalive_timer: asyncio.TimerHandle | None
+    _keepalive_count: int
+    _set_keepalive_timer: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._is_full = False
+        self._has_heard = False
         self._waiting: list[Callable[[], object]] = []
         super().__init__(*args, **kwargs)
 
@@ -74,6 +80,26 @@ class Paced:
     def resume_writing(self) -> None:
         self._is_full = False
         self._go_on()
+
+    def send_packet(self, pkttype: int, *args: bytes, **kwargs: Any) -> None:
+        # asyncssh sends an empty message before each one, against guesses at the state of ciphers
+        # that chain blocks (RFC 4251, section 9.3.1). Ours chain nothing.
+        if pkttype != MSG_IGNORE:
+            super().send_packet(pkttype, *args, **kwargs)  # type: ignore[misc]
+
+    def _reset_keepalive_timer(self) -> None:
+        # Called for whatever is received. To begin a timer each time would cost more than reading.
+        self._has_heard = True
+        if self._keepalive_timer is None:
+            super()._reset_keepalive_timer()  # type: ignore[misc]
+
+    def _keepalive_timer_callback(self) -> None:
+        if self._has_heard:
+            self._has_heard = False
+            self._keepalive_count = 0
+            self._set_keepalive_timer()
+        else:
+            super()._keepalive_timer_callback()  # type: ignore[misc]
 
     def _send_deferred_packets(self) -> None:
         super()._send_deferred_packets()  # type: ignore[misc]

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from alknet.errors import traced
-from alknet.transport.gate import Gate
+from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve, serve_port
 from alknet.transport.ssh.engine import Engine, open_engine
 from alknet.transport.ssh.visitor import Visitor
@@ -31,11 +31,18 @@ async def listen(
     serve: Serve,
     *,
     limits: Limits,
-    links: trio.Nursery | None,
-    gate: Gate,
-    task_status: trio.TaskStatus[str],
+    links: trio.Nursery | None = None,
+    gate: Gate = OPEN,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Accept connections at *url*, as `alknet.transport.ssh.listen` says."""
+    """Accept connections at *url* until cancelled, running `serve(link)` for each of their links.
+
+    What serves them runs in *links*, where it outlives the listener, or else ends with it.
+    `started` gives the URL with the port that was bound.
+
+    Raises:
+        SettingsError: the address cannot be bound; the message says why.
+    """
     async with trio.open_nursery() as here:
         while True:
             running: _Running = await (links or here).start(_run_engine)

@@ -18,7 +18,7 @@ _PAUSE_BYTES: Final = 256 * KIB
 _RESUME_BYTES: Final = 64 * KIB
 # So much is handed over at a time, and so much may be on its way there.
 _WRITE_BYTES: Final = 128 * KIB
-_QUEUED_BYTES: Final = 256 * KIB
+_UNSENT_BYTES: Final = 256 * KIB
 _READS_IN_A_ROW: Final = 8
 # How long the other end may take to close its half when nothing waits to be sent.
 _CLOSING_SECONDS: Final = 2.0
@@ -27,8 +27,7 @@ _CLOSING_SECONDS: Final = 2.0
 class ChannelStream(ByteStream):
     """One channel: asyncssh calls the methods in its second half, Trio those in the first.
 
-    Trio's tasks never call asyncssh themselves, but have the engine do it: to send may begin a key
-    exchange, which makes tasks of asyncio.
+    Trio's tasks never call asyncssh themselves, but have the engine do it.
 
     The errors are anyio's. An end that was cut is a BrokenResourceError, one in good order an
     EndOfStream. A `send` that is cancelled may have sent a part: close the stream after that.
@@ -45,7 +44,6 @@ class ChannelStream(ByteStream):
         self._lost: Exception | None = None
         self._is_lost = False
         self._is_closed = False
-        self._queued_bytes = 0
         self._is_full = False
         self._reads = 0
         self._readers = ParkingLot()
@@ -76,24 +74,33 @@ class ChannelStream(ByteStream):
         self._received_bytes -= len(data)
         if self._is_paused and self._received_bytes < _RESUME_BYTES:
             self._is_paused = False
-            self._engine.soon(self._channel.resume_reading)
+            self._engine.now(self._channel.resume_reading)
         return data
 
     async def send(self, item: bytes) -> None:
         """Send *item*, waiting while the peer does not read."""
-        for start in range(0, len(item), _WRITE_BYTES):
-            self._check_whole()
-            while not self._has_room():
-                await self._writers.park()
-                self._check_whole()
-            piece = item if len(item) <= _WRITE_BYTES else item[start : start + _WRITE_BYTES]
-            self._queued_bytes += len(piece)
-            self._engine.soon(self._write, piece)
+        rest = self.send_nowait(item)
+        while rest:
+            await self._writers.park()
+            rest = self.send_nowait(rest)
+
+    def send_nowait(self, item: bytes) -> bytes:
+        """Send what can be sent of *item* without waiting; return the rest."""
+        self._check_whole()
+        start = 0
+        while start < len(item):
+            if not self._has_room():
+                return item[start:]
+            end = start + _WRITE_BYTES
+            piece = item if start == 0 and end >= len(item) else item[start:end]
+            self._engine.now(self._write, piece)
+            start = end
+        return b""
 
     async def send_eof(self) -> None:
         """Say that nothing will follow; the peer may still be received from."""
         self._check_whole()
-        self._engine.soon(self._channel.write_eof)
+        self._engine.now(self._channel.write_eof)
         await checkpoint()
 
     async def aclose(self) -> None:
@@ -102,11 +109,11 @@ class ChannelStream(ByteStream):
             self._is_closed = True
             self._readers.unpark_all()
             self._writers.unpark_all()
-            self._engine.soon(self._close)
+            self._engine.now(self._close)
         with trio.move_on_after(_CLOSING_SECONDS):
             await self._gone.wait()
         if not self._gone.is_set():
-            self._engine.soon(self._abort)
+            self._engine.now(self._abort)
         await checkpoint()
 
     @property
@@ -115,7 +122,7 @@ class ChannelStream(ByteStream):
         return self._gone
 
     def _has_room(self) -> bool:
-        if self._queued_bytes >= _QUEUED_BYTES or self._is_full:
+        if self._is_full:
             return False
         connection = self._connection
         if connection is None or connection.has_room:
@@ -137,7 +144,7 @@ class ChannelStream(ByteStream):
     def connection_made(self, chan: Any) -> None:
         self._channel = chan
         self._connection = chan.get_connection()
-        chan.set_write_buffer_limits(_QUEUED_BYTES)
+        chan.set_write_buffer_limits(_UNSENT_BYTES)
 
     def session_started(self) -> None:
         """Nothing more is needed to begin."""
@@ -171,11 +178,8 @@ class ChannelStream(ByteStream):
         self._writers.unpark_all()
 
     def _write(self, piece: bytes) -> None:
-        self._queued_bytes -= len(piece)
         with suppress(OSError):  # lost meanwhile, which whoever sends or receives next is told
             self._channel.write(piece)
-        if not self._is_full:
-            self._writers.unpark_all()
 
     def _close(self) -> None:
         if self._channel is None:
