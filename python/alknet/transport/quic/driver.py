@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 import trio
-from trio.lowlevel import notify_closing, wait_readable, wait_writable
+from trio.lowlevel import wait_readable, wait_writable
 
 from alknet._core.quic import Endpoint
 from alknet._core.tls import Server
@@ -112,15 +112,6 @@ class Driver:
         self._knocked = None
         self._stir()
 
-    def rebind(self, socket: UdpSocket) -> None:
-        """Go on with *socket*, at another address; the connections live, and the peers follow."""
-        old, self._socket = self._socket, socket
-        notify_closing(old.raw)
-        old.close()
-        self.endpoint.rebound()
-        self.flush()
-        self._stir()
-
     @property
     def _is_wanted(self) -> bool:
         return self._knocked is not None or bool(self.connections)
@@ -153,8 +144,6 @@ class Driver:
                 try:
                     while self._is_wanted:
                         await self._turn()
-                except trio.ClosedResourceError:
-                    continue  # another socket has taken the place of this one
                 except OSError as error:
                     self._lose_all(f"its socket has failed: {in_words(error)}")
                     return
