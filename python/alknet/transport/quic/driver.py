@@ -30,7 +30,7 @@ _BATCH: Final = 32
 # After so little the acknowledgements wait for an answer to travel with, for so long.
 _FEW_BYTES: Final = 4096
 _ANSWER_SECONDS: Final = 0.001
-# When the far end's kernel has said so often in a row that nobody is there, nobody is.
+# When the far end's kernel has said so often in a row that nobody is there any more, nobody is.
 _REFUSALS: Final = 3
 # How long connections may take to end when the driver is cancelled.
 _ENDING_SECONDS: Final = 2.0
@@ -172,7 +172,7 @@ class Driver:
 
     def _hear(self) -> None:
         """Hand on what has happened."""
-        if self._socket.refusals >= _REFUSALS:
+        if self._socket.refusals >= (_REFUSALS if self._socket.has_heard else 1):
             self._lose_all("connection refused")
         for what, number, detail in self.endpoint.poll(trio.current_time()):
             connection = self.connections.get(number)
