@@ -66,7 +66,8 @@ class UdpSocket:
     """A socket bound to *address* of *family*.
 
     One that *listens* tells where datagrams came in; any other tells in `refusals` how often, since
-    something came from there, the far end's kernel has said that nobody is there.
+    something came from there, the far end's kernel has said that nobody is there. `has_heard` says
+    whether anything ever came.
 
     Raises:
         OSError: the address cannot be bound.
@@ -76,6 +77,7 @@ class UdpSocket:
         self, family: socket.AddressFamily, address: SocketAddress, *, listens: bool
     ) -> None:
         self.refusals = 0
+        self.has_heard = False
         self.raw = socket.socket(family, socket.SOCK_DGRAM)
         self._is_v6 = family == socket.AF_INET6
         self._tells_local = listens and ipaddress.ip_address(_host(address)).is_unspecified
@@ -134,7 +136,7 @@ class UdpSocket:
                 return None
             except OSError as error:
                 self._note(error)
-        self.refusals = 0
+        self.refusals, self.has_heard = 0, True
         stride, ecn, local = 0, 0, None
         for level, kind, value in ancillary:
             if level == socket.SOL_UDP and kind == _UDP_GRO:

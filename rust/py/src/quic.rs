@@ -198,11 +198,6 @@ impl Endpoint {
         self.lock().finish(number, stream)
     }
 
-    /// Give *stream* up, both ways.
-    fn abandon(&self, number: u64, stream: u64) {
-        self.lock().abandon(number, stream);
-    }
-
     /// Close the connection at once; what is not acknowledged may be lost.
     fn close(&self, now: f64, number: u64, code: u32, reason: &str) {
         self.lock().close(now, number, code, reason);
@@ -211,11 +206,6 @@ impl Endpoint {
     /// Forget the connection as soon as the protocol allows; do not ask for it again.
     fn release(&self, number: u64) {
         self.lock().release(number);
-    }
-
-    /// Have the peers learn that our own address has changed.
-    fn rebound(&self) {
-        self.lock().rebound();
     }
 
     /// Return the Ed25519 key, 32 bytes, that the peer has proven to hold; None if it has shown none.

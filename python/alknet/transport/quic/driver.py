@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 import trio
-from trio.lowlevel import notify_closing, wait_readable, wait_writable
+from trio.lowlevel import wait_readable, wait_writable
 
 from alknet._core.quic import Endpoint
 from alknet._core.tls import Server
@@ -30,7 +30,7 @@ _BATCH: Final = 32
 # After so little the acknowledgements wait for an answer to travel with, for so long.
 _FEW_BYTES: Final = 4096
 _ANSWER_SECONDS: Final = 0.001
-# When the far end's kernel has said so often in a row that nobody is there, nobody is.
+# When the far end's kernel has said so often in a row that nobody is there any more, nobody is.
 _REFUSALS: Final = 3
 # How long connections may take to end when the driver is cancelled.
 _ENDING_SECONDS: Final = 2.0
@@ -112,15 +112,6 @@ class Driver:
         self._knocked = None
         self._stir()
 
-    def rebind(self, socket: UdpSocket) -> None:
-        """Go on with *socket*, at another address; the connections live, and the peers follow."""
-        old, self._socket = self._socket, socket
-        notify_closing(old.raw)
-        old.close()
-        self.endpoint.rebound()
-        self.flush()
-        self._stir()
-
     @property
     def _is_wanted(self) -> bool:
         return self._knocked is not None or bool(self.connections)
@@ -153,8 +144,6 @@ class Driver:
                 try:
                     while self._is_wanted:
                         await self._turn()
-                except trio.ClosedResourceError:
-                    continue  # another socket has taken the place of this one
                 except OSError as error:
                     self._lose_all(f"its socket has failed: {in_words(error)}")
                     return
@@ -183,7 +172,7 @@ class Driver:
 
     def _hear(self) -> None:
         """Hand on what has happened."""
-        if self._socket.refusals >= _REFUSALS:
+        if self._socket.refusals >= (_REFUSALS if self._socket.has_heard else 1):
             self._lose_all("connection refused")
         for what, number, detail in self.endpoint.poll(trio.current_time()):
             connection = self.connections.get(number)

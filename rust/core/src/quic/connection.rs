@@ -115,19 +115,6 @@ impl Connection {
         }
     }
 
-    /// Give *stream* up, both ways.
-    pub(super) fn abandon(&mut self, stream: u64) {
-        // Whichever way is over already has nothing to be given up.
-        let _ = self
-            .machine
-            .send_stream(id(stream))
-            .reset(VarInt::from_u32(0));
-        let _ = self
-            .machine
-            .recv_stream(id(stream))
-            .stop(VarInt::from_u32(0));
-    }
-
     pub(super) fn open(&mut self) -> Option<u64> {
         self.machine.streams().open(Dir::Bi).map(u64::from)
     }

@@ -365,12 +365,6 @@ impl Endpoint {
         finishes.unwrap_or(false)
     }
 
-    /// Give *stream* up, both ways.
-    pub fn abandon(&mut self, id: Id, stream: u64) {
-        self.of(id, |connection| connection.abandon(stream));
-        self.has_output(id);
-    }
-
     /// Close the connection at once; what is not acknowledged may be lost.
     pub fn close(&mut self, now: f64, id: Id, code: u32, reason: &str) {
         let (now, reason) = (self.at(now), Bytes::copy_from_slice(reason.as_bytes()));
@@ -387,15 +381,6 @@ impl Endpoint {
             if connection.is_drained {
                 self.connections.remove(&id);
             }
-        }
-    }
-
-    /// Have the peers learn that our own address has changed.
-    pub fn rebound(&mut self) {
-        let ids: Vec<Id> = self.connections.keys().copied().collect();
-        for id in ids {
-            self.with(id, quic::Connection::local_address_changed);
-            self.has_news(id);
         }
     }
 
@@ -584,3 +569,7 @@ fn unknown() -> Ending {
 fn given_up() -> Ending {
     Ending::Broken("the far end has given the stream up".into())
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
