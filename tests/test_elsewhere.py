@@ -18,10 +18,13 @@ from alknet import (
 from alknet.call.context import Context
 from alknet.elsewhere import Elsewhere
 from alknet.errors import Forbidden, InvalidInput, Refused, SettingsError, Unavailable
+from alknet.forwarding.tunnel import open_tunnel
 from alknet.identity import Identity
 from alknet.keys import Keyring, ssh_fingerprint
-from alknet.protocol.config import WatchForwarding
+from alknet.protocol.config import ReloadForwarding, WatchForwarding
 from alknet.protocol.directory import ListOperations, Ping
+from alknet.protocol.forward import ForwardLimits
+from alknet.protocol.forwarding import ForwardingPolicy
 from alknet.protocol.secret import DeriveEd25519, DerivePassword
 from alknet.protocol.storage.exchange import Export, Import
 from alknet.protocol.storage.graphs import CreateGraph
@@ -36,6 +39,7 @@ from alknet.services.storage.base import StorageSettings
 from alknet.settings import RemoteSettings, load
 from alknet.stack import shapes
 
+from .forwarding.targets import echo, everything, target
 from .people import ALICE_KEY, PHRASE, STRANGER_KEY, WORKER_KEY, node_key, peer
 
 PATH = "m/74'/0'/0'/7'"
@@ -85,6 +89,7 @@ async def far_node(own, keyring, *scopes, alice=False):
             "secrets": None,
             "config": ConfigSettings(),
             "storage": StorageSettings(),
+            "forward": ForwardLimits(),
         },
     )
     async with open_node(settings, keyring=keyring) as node:
@@ -182,6 +187,23 @@ async def test_streams_and_uploads_go_there_too(far, own):
             exported = [line async for line in lines]
         counts = await head.client.upload(Import("copy"), exported)
         assert counts.nodes == 1
+
+
+async def test_a_duplex_goes_there_too_and_each_direction_ends_by_itself(own, keyring):
+    async with (
+        far_node(own, keyring, "identity:forward", "config:*", "forward:*") as far,
+        head_of(own, forward=remote(far)) as head,
+        target(echo) as port,
+    ):
+        with pytest.raises(Forbidden, match="the default is deny"):
+            async with open_tunnel(head.client, "127.0.0.1", port):
+                pass
+        await far.client.call(ReloadForwarding(ForwardingPolicy("allow")))
+        async with open_tunnel(head.client, "127.0.0.1", port) as tunnel:
+            await tunnel.send(b"there and back")
+            await tunnel.send_eof()
+            assert await everything(tunnel.receive) == b"there and back"
+            await tunnel.finished()
 
 
 async def test_a_key_file_proves_who_a_node_is_whose_vault_is_locked(far, keyring, tmp_path):

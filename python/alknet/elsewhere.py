@@ -18,11 +18,13 @@ from alknet.call.context import Context
 from alknet.call.declared import NOTHING
 from alknet.call.operation import operation_type
 from alknet.call.remote import DEFAULT_TIMEOUT, RemoteClient
+from alknet.call.sink import send_all
 from alknet.errors import Disconnected, Forbidden, Unauthenticated, UnknownCode
 from alknet.identity import Identity
-from alknet.protocol.request import Kind, Request, Subscription, Upload
+from alknet.protocol.request import Duplex, Kind, Request, Subscription, Upload
 from alknet.runtime.background import open_background
 from alknet.runtime.derived import Derived
+from alknet.runtime.beside import beside
 from alknet.runtime.linked import LinkedNode
 from alknet.runtime.service import Handler, Service
 
@@ -60,13 +62,14 @@ class Elsewhere(Service):
         self._itself = itself
         self._at_home = at_home
         self._derived = derived
+        self._nursery: trio.Nursery | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if self._at_home is not None:
                 await stack.enter_async_context(self._at_home.running())
-            nursery = await stack.enter_async_context(open_background())
+            self._nursery = nursery = await stack.enter_async_context(open_background())
             nursery.start_soon(self._node.keep)
             if self._derived is not None:
                 nursery.start_soon(self._derived.follow, self._node)
@@ -142,13 +145,25 @@ class Elsewhere(Service):
         with self._told(context):
             return await self._client(context).upload(request, items)
 
+    async def converse(
+        self, request: Duplex[Any, Any], items: AsyncIterator[Any], context: Context
+    ) -> AsyncIterator[Any]:
+        """Pass both directions of a duplex on, each at its reader's pace."""
+        assert self._nursery is not None
+        with self._told(context):
+            async with self._client(context).duplex(request) as stream:
+                assert stream.sink is not None
+                with beside(self._nursery, send_all, items, stream.sink):
+                    async for item in stream:
+                        yield item
 
-# No service that a table turns on has a duplex.
+
 _BY_KIND: Final[Mapping[Kind, Callable[..., Any]]] = {
     "query": Elsewhere.ask,
     "mutation": Elsewhere.ask,
     "subscription": Elsewhere.follow,
     "upload": Elsewhere.pour,
+    "duplex": Elsewhere.converse,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from alknet import Service, Subscription, handler, operation
+from alknet import Duplex, Service, Subscription, handler, operation
 from alknet._core.envelope import CallAborted, CallFailed, CallRequested, CallResponded
 from alknet.call.items import DEFAULT_WINDOW
 from alknet.errors import DeadlineExceeded, SlowConsumer
@@ -141,6 +141,29 @@ async def test_a_consumer_that_stalls_for_too_long_is_told_so(where, window, aut
             assert "it has waited 30 s for room" in event.message
             assert STALLED <= waited <= STALLED + 0.1
             assert not session.inbound
+
+
+@operation("spring/exchange")
+class Exchange(Duplex[str, str], frozen=True):
+    """Yield what comes."""
+
+
+class Market(Service, namespace="spring"):
+    @handler
+    async def exchange(self, _: Exchange, items: AsyncIterator[str]) -> AsyncIterator[str]:
+        async for item in items:
+            yield item
+
+
+async def test_the_ends_of_a_duplex_may_pause_as_long_as_they_like(autojump_clock):
+    """One that forwards a connection has no say in when a program reads."""
+    async with running(Market()) as dispatcher, linked(dispatcher, limits=LIMITS) as link:
+        async with link.client.duplex(Exchange(), window=2) as talk:
+            for number in range(8):
+                await talk.send(str(number))
+            talk.finish_sending()
+            await trio.sleep(STALLED * 10)
+            assert [item async for item in talk] == list("01234567")
 
 
 async def test_a_slow_consumer_is_not_a_stalled_one(autojump_clock):

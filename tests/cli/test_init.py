@@ -40,7 +40,15 @@ async def test_what_it_makes_fits_together(tmp_path):
     assert settings.node.listen == ("ws://127.0.0.1:8480",)
     assert settings.node.identity == identity_of(phrase)
     assert settings.services["config"].forwarding.default == "deny"
-    assert set(settings.services) == {"secrets", "auth", "config", "storage", "task", "worker"}
+    assert set(settings.services) == {
+        "secrets",
+        "auth",
+        "config",
+        "storage",
+        "task",
+        "worker",
+        "forward",
+    }
     assert len(phrase.split()) == 24
     assert operator.name == "operator"
     assert operator.scopes == {"*"}
@@ -69,8 +77,8 @@ async def test_what_it_makes_can_be_served(tmp_path):
 
 PROFILES = {
     "minimal": ("head", {"secrets", "auth"}),
-    "head": ("head", {"secrets", "storage", "task", "worker", "auth", "config"}),
-    "worker": ("worker-1", {"auth", "config"}),
+    "head": ("head", {"secrets", "storage", "task", "worker", "forward", "auth", "config"}),
+    "worker": ("worker-1", {"auth", "config", "forward"}),
     "auth-node": ("auth-node", {"storage", "auth", "config"}),
     "secret-node": ("secret-node", {"secrets", "auth", "config"}),
 }

@@ -53,7 +53,16 @@ async def test_it_says_more_as_json(stack):
     assert ready.pop("urls") == [ready.pop("ready")]
     assert ready == {
         "node": "head",
-        "services": ["services", "secrets", "storage", "task", "worker", "auth", "config"],
+        "services": [
+            "services",
+            "secrets",
+            "storage",
+            "task",
+            "worker",
+            "auth",
+            "config",
+            "forward",
+        ],
         "identity": FINGERPRINT,
     }
 

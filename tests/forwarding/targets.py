@@ -1,7 +1,7 @@
 """What connections are forwarded to in the tests: real sockets on loopback."""
 
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -29,8 +29,10 @@ async def target(serve, host="127.0.0.1"):
     listeners = await trio.open_tcp_listeners(0, host=host)
 
     async def take(stream):
-        async with stream:
-            await serve(stream)
+        # Whoever connects may hang up as he likes.
+        with suppress(trio.BrokenResourceError):
+            async with stream:
+                await serve(stream)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, take, listeners)
@@ -56,6 +58,25 @@ async def a_closed_port(host="127.0.0.1"):
     port = listener.socket.getsockname()[1]
     await listener.aclose()
     return port
+
+
+class Noted:
+    """A target that reads to the end: `got` is what came, None if that was a reset."""
+
+    def __init__(self):
+        self.got = None
+        self._ended = trio.Event()
+
+    async def __call__(self, stream):
+        try:
+            self.got = await everything(stream.receive_some)
+        finally:
+            self._ended.set()
+
+    async def ended(self):
+        """Return when a connection has ended."""
+        with trio.fail_after(10):
+            await self._ended.wait()
 
 
 async def everything(receive):

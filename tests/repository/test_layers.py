@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "worker": {"runtime", "call", "_core"},
     "connect": {"dialer", "runtime", "call", "transport", "wire"},
     "dialer": {"runtime", "call", "transport", "wire"},
-    "forwarding": {"call", "transport", "quota"},
+    "forwarding": {"call", "transport", "quota", "wire"},
     "services": {"runtime", "call", "store", "wire", "quota", "forwarding"},
     "store": {"_core"},
     "runtime": {"_core", "call", "wire", "quota", "forwarding"},

@@ -37,6 +37,11 @@ class Client(ABC):
         """Whether a link that is lost is opened again, so that asking later may help."""
         return False
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether there is a link now; what is asked without one waits for it, or fails."""
+        return True
+
     @abstractmethod
     def with_token(self, token: str) -> "Client":
         """Return a client that calls as the owner of *token*, over the same link.

@@ -25,7 +25,8 @@ class RemoteStreamInvocation(RemoteInvocation):
 
     A peer that names no window gets every item as soon as the link takes it. One that makes no room
     for `stalled_seconds` loses the subscription, and so does one that has named an idle timeout, if
-    the producer has nothing for it for so long.
+    the producer has nothing for it for so long. The two ends of a duplex talk to each other, and
+    how long one waits for the other is theirs to say.
     """
 
     __slots__ = ("_credit", "_granted", "_idle_from", "_idle_seconds", "_in_a_row")
@@ -74,7 +75,8 @@ class RemoteStreamInvocation(RemoteInvocation):
 
     async def _patiently(self, wait: Callable[[], Awaitable[None]]) -> None:
         """Wait for the consumer, but not for ever."""
-        seconds = self.session.limits.stalled_seconds
+        is_duplex = self.entry.spec.kind == "duplex"
+        seconds = math.inf if is_duplex else self.session.limits.stalled_seconds
         with trio.move_on_after(seconds) as patience:
             await wait()
         if patience.cancelled_caught and not self.is_over:

@@ -97,6 +97,10 @@ class RemoteClient(Client):
     def reconnects(self) -> bool:
         return self._uplink.reconnects
 
+    @property
+    def is_linked(self) -> bool:
+        return not self.session.is_closed
+
     async def call(
         self, request: Request[Reply], *, node: str = HERE, timeout: float | None = None
     ) -> Reply:

@@ -139,7 +139,7 @@ async def pour(
         async def pump() -> None:
             nonlocal failed
             try:
-                await _send_all(items, sink)
+                await send_all(items, sink)
             except Exception as error:
                 failed = error
                 nursery.cancel_scope.cancel()
@@ -155,7 +155,7 @@ async def pour(
     return results[0]
 
 
-async def _send_all(items: AsyncIterable[Any] | Iterable[Any], sink: Sink) -> None:
+async def send_all(items: AsyncIterable[Any] | Iterable[Any], sink: Sink) -> None:
     """Send *items*, and then their end, unless the handler reads no more; raise what they raise."""
     # Nobody else can close a generator that was made where the upload is called.
     async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():

@@ -16,6 +16,7 @@ from alknet.cli.demo import demo
 from alknet.cli.directory import schema, services
 from alknet.cli.doctor import doctor
 from alknet.cli.failure import Debug
+from alknet.cli.forward import forward, socks
 from alknet.cli.init import init
 from alknet.cli.rotate import rotate
 from alknet.cli.serve import serve
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 for _command in (
     init, serve, unlock, lock, status, call, watch, services, schema, demo, backup, restore,
-    rotate, doctor,
+    rotate, doctor, forward, socks,
 ):  # fmt: skip
     app.command(help=_paragraphs(_command.__doc__))(_command)
 app.add_typer(shares_app, name="shares")

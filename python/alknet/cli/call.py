@@ -1,7 +1,6 @@
 """`alknet call` and `alknet watch`: one answer, or all of a stream."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import trio
 import typer
 
 from alknet.cli.connection import talks_to_a_node
+from alknet.cli.interrupt import cancel_when_asked
 from alknet.cli.output import emit_item, emit_json, reader_left
 from alknet.cli.target import Target
 
@@ -62,7 +62,7 @@ async def watch(target: Target, path: OperationPath, input: Input = None) -> Non
     Ctrl-C, and a reader that goes away, end it too; all three are fine.
     """
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_when_asked, nursery.cancel_scope)
+        nursery.start_soon(cancel_when_asked, nursery.cancel_scope)
         nursery.start_soon(_cancel_when_unread, nursery.cancel_scope)
         async with (
             target.open() as client,
@@ -71,12 +71,6 @@ async def watch(target: Target, path: OperationPath, input: Input = None) -> Non
             async for item in items:
                 await emit_item(item)
         nursery.cancel_scope.cancel()
-
-
-async def _cancel_when_asked(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel(reason="interrupted")
 
 
 async def _cancel_when_unread(scope: trio.CancelScope) -> None:

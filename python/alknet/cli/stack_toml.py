@@ -109,6 +109,11 @@ default = "deny"
 rules = []  # such as {target = "db.internal:5432", action = "allow", principals = ["worker-1"]}
 """
 
+_FORWARD: Final = """
+[forward]  # opens the connections that the policy above allows to callers with forward:open
+idle_seconds = 3600.0  # a connection on which nothing moves for so long is closed
+"""
+
 _RATES: Final = """
 [config.rate_limits]  # of one caller; 0 means no limit
 max_connections_per_ip = 64
@@ -118,6 +123,7 @@ max_auth_attempts = 10  # failures until an address is locked out
 lockout_seconds = 60.0  # the first time; twice as long each further time
 calls_per_second = 0
 calls_per_second_per_ip = 0
+max_forwards_per_identity = 256
 burst_seconds = 1.0  # so many seconds' worth of a rate may come at once
 # Addresses and CIDR blocks without limits. A program here that tries again and again with the wrong
 # key should lock nobody out; but where strangers come through a proxy here, take these out.
@@ -178,6 +184,7 @@ PROFILES: Final[dict[ProfileName, Profile]] = {
                 "task:work",
             ),
             _FORWARDING,
+            _FORWARD,
             _RATES,
         ),
     ),
@@ -191,6 +198,7 @@ PROFILES: Final[dict[ProfileName, Profile]] = {
             _AUTH,
             _peer("Who calls it without its head", "alice", "services:*"),
             _FORWARDING,
+            _FORWARD,
             _RATES,
         ),
     ),

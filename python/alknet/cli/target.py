@@ -16,6 +16,7 @@ from alknet.errors import BadKey, Locked, SettingsError
 from alknet.keys import CertifiedKey, Ed25519Key, parse_ssh_public_line
 from alknet.settings import load_node
 from alknet.transport.address import Address
+from alknet.wire.link import Format
 
 CONFIG: Final = Path("stack.toml")
 DEFAULT_URL: Final = "ws://127.0.0.1:8480"
@@ -37,8 +38,12 @@ class Target(msgspec.Struct, frozen=True):
     others: tuple[str, ...] = ()
 
     @asynccontextmanager
-    async def open(self, *, is_pinned: bool = True) -> AsyncIterator[Client]:
+    async def open(
+        self, *, is_pinned: bool = True, reconnects: bool = False, format: Format = "json"
+    ) -> AsyncIterator[Client]:
         """Open a link and yield a client for it; without *is_pinned*, whoever answers is believed.
+
+        With *reconnects* the link is opened again when it is lost.
 
         Raises:
             Unreachable, Refused, Locked: as `alknet.connect`.
@@ -50,6 +55,8 @@ class Target(msgspec.Struct, frozen=True):
             expect=expect,
             timeout=self.timeout,
             ca=self.ca,
+            reconnect=reconnects,
+            format=format,
         ) as client:
             yield client
 

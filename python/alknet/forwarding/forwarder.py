@@ -117,6 +117,8 @@ class Forwarder:
                             f"{self.limits.idle_seconds:g} s"
                         )
                     )
+            if not self._running:
+                continue
             try:
                 policy = await self.policy()
             except CallError as error:

@@ -173,7 +173,7 @@ def _read(service: type, function: Callable[..., Any]) -> Handler:
     where = f"{service.__name__}.{function.__name__}"
     options: _Options = getattr(function, _MARK)
     try:
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         raise TypeError(f"{where}: its annotations cannot be read: {error}") from None
     parameters = list(inspect.signature(function).parameters)[1:]
