@@ -14,7 +14,8 @@ IN_WORDS: Final = {
     NAME: "should be up to 63 letters, digits, '.', '_' and '-', and begin with one of the first",
     FINGERPRINT: "should read SHA256: and 43 characters, as `alknet status` prints it",
     ORIGIN: "should read https://host, with a port if it is not the usual one and no path, or *",
-    URL: "should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://, or dns://host:port/zone",
-    TLS_URL: "should read tls://host:port, wss://, ssh://, quic:// or dns://resolver/zone, so that both "
-    "ends prove who they are",
+    URL: "should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://, or "
+    "dns://host:port/zone",
+    TLS_URL: "should read tls://host:port, wss://, ssh://, quic:// or dns://resolver/zone, so that "
+    "both ends prove who they are",
 }

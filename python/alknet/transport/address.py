@@ -53,8 +53,8 @@ class Address(msgspec.Struct, frozen=True):
             )
         if parts.scheme not in DEFAULT_PORTS or not (parts.hostname or is_dns):
             raise SettingsError(
-                f"{url!r} should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://, or "
-                f"dns://host:port/zone"
+                f"{url!r} should read ws://host:port, wss://, tcp://, tls://, ssh:// or quic://, "
+                f"or dns://host:port/zone"
             )
         chosen = port if port is not None and parts.hostname else DEFAULT_PORTS[parts.scheme]
         return cls(parts.scheme, parts.hostname or "", chosen, parts.path)

@@ -5,10 +5,11 @@ import trio
 
 from alknet import connect, open_node
 from alknet.errors import Refused
+from benches.unbound import UNBOUND, WHY_NOT
 
 from ...echo import Count, Echo, Say
 from ...people import ALICE_KEY, STRANGER_KEY, node_key, node_settings
-from .resolver import UNBOUND, WHY_NOT, resolver
+from .resolver import resolver
 
 pytestmark = pytest.mark.skipif(UNBOUND is None, reason=WHY_NOT)
 ZONE = "tunnel.example"
