@@ -9,8 +9,8 @@ For our roads a request is a call with scope, validation, deadline and a mailbox
 and back; for the others 200 bytes that are echoed. The large stream is 64 MiB in pieces of 256 KiB:
 a subscription of ours, or bytes. Processor time is that of both processes, for one request at 64 in
 flight. Memory is what the server grows by for each of 1,000 links on which nothing is said; those
-of ours are authenticated. Servers run on the first processor, clients on the second, where there
-are two.
+of ours are authenticated. DNS, which is slow, is given a 64th of it all, directly and by way of a
+recursive resolver. Servers run on the first processor, clients on the second, where there are two.
 """
 
 import argparse
@@ -46,10 +46,17 @@ from alknet import (
 from alknet.keys import Keyring
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.services.auth.keyset import AuthSettings, Peer
-from benches import asyncssh_road, raw_roads
+from alknet.transport.address import Address
+from benches import asyncssh_road, raw_roads, unbound
 from benches.remote_calls import RECORD, Bench, Store, _key, _line, pinned
 
-OURS: Final = ("tcp", "tls", "quic", "ssh", "ws", "wss")
+# By a resolver only where there is one: `benches/unbound.py` looks.
+_BY_RESOLVER: Final = "dns by unbound"
+OURS: Final = (
+    *("tcp", "tls", "quic", "ssh", "ws", "wss", "dns"),
+    *((_BY_RESOLVER,) if unbound.UNBOUND else ()),
+)
+ZONE: Final = "tunnel.example"
 MIB: Final = 1024 * 1024
 T = TypeVar("T")
 
@@ -77,6 +84,7 @@ class Load(msgspec.Struct, frozen=True):
     links: int = 1000
 
 
+SLOW: Final = Load(alone=300, together=1280, blocks=4, links=50)
 QUICK: Final = Load(alone=50, together=128, blocks=4, links=20)
 
 
@@ -107,7 +115,7 @@ async def _serve(scheme: str) -> None:
     logs.configure(level="error")
     caller = Peer("bench", (_line(_key()),), frozenset({"bench:record"}))
     settings = Settings(
-        node=NodeSettings(listen=(f"{scheme}://127.0.0.1:0",)),
+        node=NodeSettings(listen=(f"{scheme}://127.0.0.1:0" + (f"/{ZONE}" * (scheme == "dns")),)),
         services={"auth": AuthSettings(peers=(caller,))},
     )
     async with open_node(settings, keyring=_keyring(), services=[Bench(), Bulk()]) as node:
@@ -242,11 +250,22 @@ def _busy(*processes: psutil.Process) -> float:
     return sum(each.user + each.system for each in times)
 
 
+@contextlib.contextmanager
+def _between(name: str, line: str) -> Iterator[str]:
+    """Yield the URL by which the server at *line* is reached on the road called *name*."""
+    if name != _BY_RESOLVER:
+        yield line
+        return
+    node = Address.parse(line)
+    with unbound.running(ZONE, node.port) as port:
+        yield str(node.at(port))
+
+
 def measure(name: str, load: Load) -> Figures:
     """Return the figures of the road called *name*."""
     module = Ours.module if name in OURS else Raw.module
-    arguments = ("serve", name) if name in OURS else (name,)
-    with _process(module, *arguments) as (server, line), pinned(1):
+    arguments = ("serve", name.split()[0]) if name in OURS else (name,)
+    with _process(module, *arguments) as (server, line), _between(name, line) as line, pinned(1):
         road = _road(name, line)
         road.run(road.requests, load.together // 10, 64)  # warm
         alone = sorted(road.run(road.requests, load.alone, 1))
@@ -282,7 +301,7 @@ COLUMNS: Final[dict[str, Callable[[Figures], str]]] = {
     "req/s 64": lambda f: f"{f.requests_a_second_64:,.0f}",
     "p50 64": lambda f: f"{f.p50_us_64:,.0f}",
     "p99 64": lambda f: f"{f.p99_us_64:,.0f}",
-    "MB/s": lambda f: f"{f.mb_a_second:,.0f}",
+    "MB/s": lambda f: f"{f.mb_a_second:,.{0 if f.mb_a_second > 10 else 2}f}",
     "CPU": lambda f: f"{f.cpu_us:.1f}",
     "KiB": lambda f: f"{f.kib_a_link:.1f}",
 }
@@ -316,7 +335,8 @@ def main(arguments: list[str]) -> int:
     found: dict[str, Figures] = {}
     for name in chosen:
         with Console(stderr=True).status(name):
-            found[name] = measure(name, QUICK if options.quick else Load())
+            full = SLOW if name.startswith("dns") else Load()
+            found[name] = measure(name, QUICK if options.quick else full)
         table.add_row(name, *(write(found[name]) for write in COLUMNS.values()))
     Console(width=max(Console().width, 100)).print(table)
     print(LEGEND)

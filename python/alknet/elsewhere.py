@@ -23,8 +23,8 @@ from alknet.errors import Disconnected, Forbidden, Unauthenticated, UnknownCode
 from alknet.identity import Identity
 from alknet.protocol.request import Duplex, Kind, Request, Subscription, Upload
 from alknet.runtime.background import open_background
-from alknet.runtime.derived import Derived
 from alknet.runtime.beside import beside
+from alknet.runtime.derived import Derived
 from alknet.runtime.linked import LinkedNode
 from alknet.runtime.service import Handler, Service
 

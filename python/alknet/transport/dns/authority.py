@@ -29,6 +29,7 @@ _RESPONSE: Final = 0x80
 _OPCODE: Final = 0x78
 # Without EDNS (RFC 1035, section 4.2.1).
 _LEAST_UDP_BYTES: Final = 512
+_MOST_BYTES: Final = 65535
 _TRANSFERS: Final = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
 
 
@@ -114,7 +115,8 @@ def answer(asked: Asked, packet: Down, *, is_udp: bool) -> bytes:
     response.flags |= dns.flags.AA
     name = asked.message.question[0].name
     response.answer.append(dns.rrset.from_rdata(name, 0, text(encode_down(packet))))
-    wire = response.to_wire()
+    # dnspython would not write more than the asker takes.
+    wire = response.to_wire(max_size=_MOST_BYTES)
     most = min(max(asked.message.payload, _LEAST_UDP_BYTES), UDP_BYTES)
     if is_udp and len(wire) > most:
         response.answer.clear()

@@ -34,6 +34,7 @@ class Carrier:
         self._family = family
         self._heard = heard
         self._truncated = 0
+        self._hears_by_udp = False
         self._to_send, self._unsent = trio.open_memory_channel[bytes](_UNSENT_QUERIES)
         self._udp: socket.socket | None = None
 
@@ -75,6 +76,7 @@ class Carrier:
                 except OSError:
                     break
                 if sender[:2] == self.server:
+                    self._hears_by_udp = True
                     self._heard(self, message)
             await trio.lowlevel.checkpoint()
 
@@ -97,5 +99,7 @@ class Carrier:
     async def _receive(self, stream: trio.SocketStream) -> None:
         messages = Messages()
         while data := await stream.receive_some(_READ_BYTES):
+            # Where no datagram has come back, none will.
+            self.prefers_tcp |= not self._hears_by_udp
             for message in messages.feed(data):
                 self._heard(self, message)

@@ -10,7 +10,7 @@ import structlog
 import trio
 from trio.lowlevel import wait_readable
 
-from alknet.errors import SettingsError
+from alknet.errors import SettingsError, traced
 from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.dns.authority import Asked, Authority, answer
 from alknet.transport.dns.framing import Messages, framed
@@ -128,16 +128,19 @@ class Port:
     ) -> None:
         if not self._sessions.may_ask(host):
             return
-        asked = self._authority.examine(wire)
-        if not isinstance(asked, Asked):
-            if asked is not None:
-                send(asked)
-            return
+        try:
+            asked = self._authority.examine(wire)
+            if not isinstance(asked, Asked):
+                if asked is not None:
+                    send(asked)
+                return
 
-        def reply(packet: Down) -> None:
-            send(answer(asked, packet, is_udp=is_udp))
+            def reply(packet: Down) -> None:
+                send(answer(asked, packet, is_udp=is_udp))
 
-        self._sessions.take(asked.packet, f"{bracket(host)}:{port}", host, reply)
+            self._sessions.take(asked.packet, f"{bracket(host)}:{port}", host, reply)
+        except Exception as error:  # a name server outlives every query
+            log.error("query failed", remote=host, cause=traced(error))
 
     # Connections (RFC 7766): many queries on one, answered in any order.
 

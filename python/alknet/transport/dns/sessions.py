@@ -7,6 +7,7 @@ query has no session opened, and nothing sent there but one small answer.
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -156,14 +157,15 @@ class Sessions:
 
     def expire(self) -> float:
         """Do what is due, and return when to be called next."""
-        now, wake_at = trio.current_time(), trio.current_time() + _EPITAPH_SECONDS
+        now, wake_at = trio.current_time(), math.inf
         for session in list(self._sessions.values()):
-            last = session.answerer.heard_at
-            if session.stream.ended is None:
-                session.answerer.expire(now)
-                wake_at = min(wake_at, session.answerer.wake_at())
-                if now - last > self._silence:
-                    session.stream.end(f"nothing was heard of the peer for {self._silence:g} s")
+            if session.stream.ended is not None:
+                continue
+            session.answerer.expire(now)
+            given_up_at = session.answerer.heard_at + self._silence
+            wake_at = min(wake_at, session.answerer.wake_at(), given_up_at)
+            if now >= given_up_at:
+                session.stream.end(f"nothing was heard of the peer for {self._silence:g} s")
         return wake_at
 
     async def forget(self, session: Session) -> None:

@@ -1,0 +1,98 @@
+"""Every road over a network with faults: what is acknowledged has arrived, once and in order.
+
+Two namespaces, a node in one and a client in the other, and between them what `places` makes: loss,
+delay, packets out of order, a small MTU, and nothing at all for half a minute. A transport joins as
+soon as `alknet.transport.road` knows it; all of them run at the same time.
+"""
+
+import json
+import time
+from functools import cache
+
+import pytest
+
+from alknet.transport.road import _ROADS
+
+from ...contract.roads import PATHS
+from .places import NEAR, road, why_not
+
+SCHEMES = sorted(_ROADS)
+WHY_NOT = why_not()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+
+FAULTS = {
+    "loss of 5 %": {"loss": 0.05},
+    "a delay of 50 ms": {"delay": 0.05},
+    "packets out of order": {"delay": 0.02, "reorder": 0.25},
+    "an MTU of 1280": {"mtu": 1280},
+}
+CUT = "a cut of 30 s"
+CUT_SECONDS = 30
+BEFORE, AFTER = 5, 10
+
+
+@cache
+def happened(fault):
+    """Return what the client saw and what the node noted while the road had *fault*."""
+    with road() as between:
+        urls = [f"{scheme}://{NEAR}:0{PATHS.get(scheme, '')}" for scheme in SCHEMES]
+        with between.process(between.near, "node", *urls) as node:
+            urls = json.loads(node.stdout.readline())
+            between.have(**FAULTS.get(fault, {}))
+            with between.process(between.far, "caller", *urls) as caller:
+                assert caller.stdout.readline() == "ready\n"
+                tell(caller, BEFORE)
+                hear(caller, BEFORE)
+                tell(caller, AFTER)
+                if fault == CUT:
+                    between.cut()
+                    time.sleep(CUT_SECONDS)  # that is what is tested
+                    between.have()
+                hear(caller, AFTER)
+                caller.stdin.close()
+                seen = json.loads(caller.stdout.readline())
+            node.stdin.write("\n")
+            node.stdin.flush()
+            return seen, json.loads(node.stdout.readline())
+
+
+def tell(caller, count):
+    caller.stdin.write(f"{count}\n")
+    caller.stdin.flush()
+
+
+def hear(caller, count):
+    assert caller.stdout.readline() == f"{count}\n", "the client has ended"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("fault", [*FAULTS, CUT])
+def test_no_acknowledged_frame_is_lost_or_doubled(fault, scheme):
+    seen, noted = happened(fault)
+
+    for name, (acknowledged, errors) in seen[scheme]["lanes"].items():
+        arrived = [number for lane, number in noted if lane == name]
+        assert len(acknowledged) == BEFORE + AFTER
+        assert arrived == sorted(set(arrived)), "once, and in the order in which they were sent"
+        assert set(acknowledged) <= set(arrived)
+        # What was not acknowledged may have arrived or not, and the client was told so in words.
+        assert set(arrived) - set(acknowledged) <= set(map(int, errors))
+        for why in errors.values():
+            assert why.startswith(("Disconnected: the link to ", "DeadlineExceeded: ")), why
+        if fault != CUT:
+            assert not errors
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("fault", [*FAULTS, CUT])
+def test_a_stream_has_no_gap_and_says_when_it_ends(fault, scheme):
+    seen, _ = happened(fault)
+
+    streams = seen[scheme]["streams"]
+    assert streams[0][0], "nothing came"
+    for heard, _ in streams:
+        assert heard == list(range(len(heard)))
+    for _, why in streams[:-1]:
+        assert why.startswith("Disconnected: the link to ")
+    if fault != CUT:
+        assert len(streams) == seen[scheme]["links"] == 1
