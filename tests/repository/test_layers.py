@@ -26,7 +26,7 @@ MAY_IMPORT = {
         "settings",
         "quota",
     },
-    "acceptor": {"runtime", "call", "transport", "wire", "settings", "quota"},
+    "acceptor": {"runtime", "call", "transport", "wire", "settings", "quota", "turnstile"},
     "elsewhere": {"dialer", "runtime", "call", "transport", "wire", "settings"},
     "stack": {"services", "settings"},
     "worker": {"runtime", "call", "_core"},
