@@ -93,6 +93,8 @@ class MessageLink(Link):
 
     async def _flush(self) -> None:
         """Send all that there is to say."""
+        if not self._sending.locked() and self._push():
+            return
         async with self._sending:
             while not self._push():
                 unsent, self._unsent = self._unsent, []
@@ -146,7 +148,7 @@ class MessageLink(Link):
 
     async def _answer(self) -> None:
         """Send what is answered without being asked, unless somebody who sends will do so."""
-        if not self._sending.locked() and not self._push():
+        if not self._sending.locked():
             await self._flush()
 
     def _end(self) -> bytes:

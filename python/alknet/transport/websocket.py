@@ -13,7 +13,7 @@ reason. A browser, which cannot, answers the challenge of `wire.handshake`. Page
 origins that the node lists, and from no other (RFC 6455, section 10.2): 403.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import structlog
 import trio
+from trio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request, Response
@@ -102,14 +103,15 @@ async def _accept(below: Link, gate: Gate, limits: Limits) -> MessageLink | None
     link = MessageLink(below, connection, framed=False, format="json")
     is_open = False
     try:
-        request, rest = await _opening(below, protocol)
+        request, rest = await _opening(below, protocol, step)
         if not isinstance(request, Request):
             return None
-        await step()
         refusal = await _refusal(request, link, gate, protocol)
+        await step()
         response = refusal or protocol.accept(request)
         protocol.send_response(response)
         await below.send(_said(protocol))
+        await step()
         is_open = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if not is_open:
             reason = response.body.decode().partition("\n")[0]
@@ -225,7 +227,7 @@ async def upgrade(below: Link, url: str, subprotocols: list[str], limits: Limits
     protocol.send_request(protocol.connect())
     try:
         await below.send(_said(protocol))
-        _, rest = await _opening(below, protocol)
+        _, rest = await _opening(below, protocol, checkpoint)
     except Disconnected as error:
         raise Unreachable(f"{url} does not answer as a WebSocket does: {error}") from None
     match protocol.handshake_exc:
@@ -240,15 +242,19 @@ async def upgrade(below: Link, url: str, subprotocols: list[str], limits: Limits
             raise Unreachable(f"{url} does not answer as a WebSocket does")
 
 
-async def _opening(below: Link, protocol: Protocol) -> tuple[Request | Response | None, bytes]:
+async def _opening(
+    below: Link, protocol: Protocol, step: Callable[[], Awaitable[None]]
+) -> tuple[Request | Response | None, bytes]:
     """Return the peer's half of the opening handshake, and what it has sent after that.
 
-    It is None if the peer does not shake hands; *protocol* knows why.
+    It is None if the peer does not shake hands; *protocol* knows why. *step* is awaited before what
+    has come is looked at.
     """
     head = bytearray()
     rest = b""
     while protocol.handshake_exc is None:
         data = await below.receive()
+        await step()
         if not data:
             protocol.receive_eof()
         else:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -21,6 +21,7 @@ log = structlog.get_logger("alknet.transport")
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 T = TypeVar("T")
+_current_loop: ContextVar[Any] = trio_asyncio.current_loop
 
 
 class Engine:
@@ -40,11 +41,11 @@ class Engine:
 
         Handing it to the loop instead would cost two switches of tasks for each message.
         """
-        token = trio_asyncio.current_loop.set(self.loop)
+        token = _current_loop.set(self.loop)
         try:
             call(*args)
         finally:
-            trio_asyncio.current_loop.reset(token)
+            _current_loop.reset(token)
 
     def soon(self, call: Callable[..., object], *args: Any) -> None:
         """Have `call(*args)` called in the loop; if that has ended, there is nothing to call."""
