@@ -36,13 +36,15 @@ from alknet.services import available
 from alknet.services.auth.keyset import AuthSettings
 from alknet.services.config import ConfigSettings
 from alknet.services.storage.base import StorageSettings
-from alknet.settings import RemoteSettings, load
+from alknet.settings import CertificatePair, RemoteSettings, TlsSettings, load
 from alknet.stack import shapes
 
 from .forwarding.targets import echo, everything, target
 from .people import ALICE_KEY, PHRASE, STRANGER_KEY, WORKER_KEY, node_key, peer
+from .transport.authority import Authority
 
 PATH = "m/74'/0'/0'/7'"
+URL = "tls://127.0.0.1:1"
 TLS = ("tls://127.0.0.1:0",)
 MAY = ("identity:forward", "secrets:*", "config:*", "storage:*")
 
@@ -74,10 +76,11 @@ async def far(own, keyring):
 
 
 @asynccontextmanager
-async def far_node(own, keyring, *scopes, alice=False):
+async def far_node(own, keyring, *scopes, alice=False, tls=TlsSettings()):  # noqa: B008
     head = peer("head", own.ed25519(IDENTITY_PATH), *(scopes or MAY))
     settings = Settings(
         node=NodeSettings(name="vault", listen=TLS),
+        tls=tls,
         services={
             "auth": AuthSettings(
                 peers=(
@@ -215,6 +218,34 @@ async def test_a_key_file_proves_who_a_node_is_whose_vault_is_locked(far, keyrin
         found = await head.client.call(DeriveEd25519(PATH))
 
     assert found.public_key == keyring.ed25519(PATH).public_key
+
+
+async def test_an_authority_of_our_own_may_vouch_for_the_other_node(own, keyring, tmp_path):
+    authority, others = tmp_path / "ours", tmp_path / "others"
+    authority.mkdir()
+    others.mkdir()
+    ours, unknown = Authority(authority), Authority(others)
+    pair = CertificatePair(*ours.issue("localhost"))
+    async with far_node(own, keyring, tls=TlsSettings(certificates=(pair,))) as far:
+        url = far.url.replace("127.0.0.1", "localhost")
+        async with head_of(own, secrets=RemoteSettings(url, ca=ours.path)) as head:
+            found = await head.client.call(DeriveEd25519(PATH))
+            assert found.public_key == keyring.ed25519(PATH).public_key
+        for ca in (unknown.path, None):
+            # The keyring of a node is wiped when it stops.
+            again = Keyring.from_mnemonic(PHRASE, "head")
+            async with head_of(again, secrets=RemoteSettings(url, ca=ca)) as head:
+                with pytest.raises(Unavailable, match=r"which is away: .*certificate"):
+                    await head.client.call(DeriveEd25519(PATH))
+
+
+async def test_a_file_of_authorities_that_is_no_good_stops_the_start(tmp_path, own):
+    (tmp_path / "bad.pem").write_text("no certificate")
+    for name, words in (("bad.pem", "bad.pem: .*certificate"), ("none.pem", "none.pem: no such")):
+        settings = Settings(services={"secrets": RemoteSettings(URL, ca=tmp_path / name)})
+        with pytest.raises(SettingsError, match=words):
+            async with open_node(settings, keyring=own):
+                pass
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
 
 import structlog
 import trio
@@ -11,7 +10,7 @@ import trio
 from alknet.call.client import Client
 from alknet.call.dispatch import Dispatcher
 from alknet.call.session import Session
-from alknet.errors import AlknetError, CallError, Refused
+from alknet.errors import AlknetError, Refused
 from alknet.identity import Identity
 from alknet.keys import Ed25519Key
 from alknet.protocol.auth import (
@@ -21,7 +20,6 @@ from alknet.protocol.auth import (
     VerifyPubkey,
     VerifyToken,
 )
-from alknet.protocol.storage.record import RecordAudit
 from alknet.quota.quota import Quota
 from alknet.runtime.guest import Guest
 from alknet.runtime.host import Host
@@ -35,13 +33,11 @@ from alknet.wire.link import Link
 
 log = structlog.get_logger("alknet.node")
 
-_AUDIT_SECONDS = 5.0
-
 
 class Acceptor:
     """Serves links: finds out who is at the far end, and answers there for as long as they may.
 
-    *client* asks the node's own auth service, and tells its audit log. *key* is what proves which
+    *client* asks the node's own auth service. *key* is what proves which
     node this is, None while its vault is locked. `sessions` are the links that are open, and
     the *host* is told by what each was let in.
     """
@@ -109,13 +105,13 @@ class Acceptor:
         except AlknetError as error:
             log.warning("auth attempt", remote=remote, result="reject", why=str(error))
             if isinstance(error, Refused):
-                self._quota.failed(remote)
-            await self._record("auth.refused", remote, why=str(error))
+                self._count(remote)
+            await self._host.audit.record("auth.refused", remote, why=str(error))
             raise
         await turnstile().step()
         log.info("auth attempt", remote=remote, result="accept", peer=identity.id)
         self._quota.passed(remote)
-        await self._record("auth.accepted", identity.id, remote=remote)
+        await self._host.audit.record("auth.accepted", identity.id, remote=remote)
         await turnstile().step()
         return identity
 
@@ -141,6 +137,25 @@ class Acceptor:
             self._host.granted.pop(session, None)
             log.info("connection closed", remote=link.peer_address, peer=identity.id)
 
+    def connected(self, remote: str) -> AbstractContextManager[None]:
+        """Count a connection from *remote* while the block runs, as a `Doorkeeper` does.
+
+        Raises:
+            RateLimited: it is one too many.
+        """
+        return self._quota.connected(remote)
+
+    def turned_away(self, remote: str, why: str) -> None:
+        """Note that whoever is at *remote* has shown a credential that is good for nothing."""
+        self._count(remote)
+        self._host.audit.note("auth.refused", remote, why=why)
+
+    def _count(self, remote: str) -> None:
+        """Count a failure to prove who one is, which may be one too many."""
+        seconds = self._quota.failed(remote)
+        if seconds:
+            self._host.audit.note("auth.locked-out", remote, seconds=seconds)
+
     @staticmethod
     def _until(expires: float | None) -> trio.CancelScope:
         """Return a scope that is cancelled at *expires*, in Unix seconds, if that is not None."""
@@ -156,6 +171,7 @@ class Acceptor:
         peer = granted.identity.id
         log.info("auth attempt", remote=remote, result="accept", peer=peer)
         self._quota.passed(remote)
+        await self._host.audit.record("auth.accepted", peer, remote=remote)
         guest = Guest(peer, remote)
         self._host.granted[guest] = granted
         try:
@@ -180,12 +196,3 @@ class Acceptor:
         else:
             request = VerifyCertificate(credential.certificate, credential.public_key, source)
         return await self._client.call(request)
-
-    async def _record(self, action: str, subject: str, **details: Any) -> None:
-        """Write to the audit log, if there is one; that it fails changes nothing for anybody."""
-        if self._dispatcher.registry.get(RecordAudit.__operation__.name) is None:
-            return
-        try:
-            await self._client.call(RecordAudit(action, subject, details), timeout=_AUDIT_SECONDS)
-        except CallError as error:
-            log.error("audit log not written", action=action, subject=subject, why=str(error))

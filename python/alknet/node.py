@@ -29,6 +29,7 @@ from alknet.peering import Peering
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
 from alknet.runtime.actor import Actor
+from alknet.runtime.audit_trail import AuditTrail
 from alknet.runtime.background import open_background
 from alknet.runtime.derived import Derived
 from alknet.runtime.host import Host
@@ -82,6 +83,7 @@ class Node:
         )
         self.client: Client = self.dispatcher.client(self.dispatcher.itself)
         self._quota = Quota(trio.current_time)
+        self._audit = AuditTrail(self.dispatcher.registry, self.client)
         section = self._stack.section
         self._forwarder = Forwarder(self.client, self._quota)
         self._peering = Peering(folder, vault.identity, settings.limits)
@@ -94,6 +96,7 @@ class Node:
             quota=self._quota,
             forwarder=self._forwarder,
             link=self._peering.link,
+            audit=self._audit,
             heads=lambda: self._heads,
         )
         self._acceptor = Acceptor(
@@ -277,6 +280,7 @@ class Node:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.dispatcher.continuations.run)
                 await nursery.start(self._supervisor.run)
+                nursery.start_soon(self._audit.run)
                 nursery.start_soon(self._forwarder.run)
                 self._links = nursery
                 await nursery.start(self._listen, nursery)
@@ -290,7 +294,7 @@ class Node:
     async def _listen(self, links: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
         """Listen at every URL, serving what connects in *links*, until told to take no more."""
         listen = partial(road.listen, limits=self.settings.limits, links=links, gate=self._gate)
-        doorkeeper.set(self._quota)
+        doorkeeper.set(self._acceptor)
         with self._listening:
             async with trio.open_nursery() as listeners:
                 listeners.start_soon(self._stack.watch, self.try_reload)
@@ -327,6 +331,8 @@ class Node:
             head.leave()
         self.dispatcher.is_stopping = True
         self._draining.deadline = trio.current_time() + drain
+        with trio.move_on_after(_CLOSING_SECONDS):
+            await self._audit.settled()
         await self._supervisor.stop(drain)
         with self._draining:
             for session in list(self.sessions):

@@ -96,7 +96,14 @@ class TokenCheck(Invocation):
 
     @property
     def context(self) -> Context:
-        return Context(self._home, self.entry.spec, self._home.itself, deadline=self.deadline)
+        # Asked by the node itself; the link says whom the token would let in.
+        return Context(
+            self._home,
+            self.entry.spec,
+            self._home.itself,
+            deadline=self.deadline,
+            session=self._session,
+        )
 
     def respond(self, value: Any) -> None:
         if self.is_over:

@@ -126,13 +126,18 @@ class Quota:
             rate = self.limits.calls_per_second_per_ip
             raise _too_much(f"{key} may make {rate} calls a second here", wait)
 
-    def failed(self, remote: str) -> None:
-        """Note that whoever is at *remote* has not proven who they are; log a lockout."""
+    def failed(self, remote: str) -> float:
+        """Note that whoever is at *remote* has not proven who they are.
+
+        Return for how many seconds that locks the address out, 0 if it does not; log it.
+        """
         key = self._key_of(remote)
-        if key is not None:
-            seconds = self._lockouts.failed(key, self._clock())
-            if seconds:
-                log.warning("address locked out", remote=remote, address=key, seconds=seconds)
+        if key is None:
+            return 0.0
+        seconds = self._lockouts.failed(key, self._clock())
+        if seconds:
+            log.warning("address locked out", remote=remote, address=key, seconds=seconds)
+        return seconds
 
     def passed(self, remote: str) -> None:
         """Note that whoever is at *remote* has proven who they are."""

@@ -14,6 +14,7 @@ from alknet.protocol.auth import Granted
 from alknet.protocol.config import RateLimits
 from alknet.protocol.stats import ServiceStats
 from alknet.quota.quota import Quota
+from alknet.runtime.audit_trail import AuditTrail
 from alknet.runtime.guest import Guest
 from alknet.runtime.linked import Link, LinkedNode
 from alknet.runtime.vault import Vault
@@ -42,6 +43,7 @@ class Host:
         quota: Quota | None = None,
         forwarder: Forwarder | None = None,
         link: Link | None = None,
+        audit: AuditTrail | None = None,
         heads: Callable[[], Sequence[LinkedNode]] = tuple,
     ) -> None:
         self.home = home
@@ -55,6 +57,7 @@ class Host:
         self.heads = heads
         self._forwarder = forwarder
         self._link = link
+        self._audit = audit
         self._quota = quota or Quota(trio.current_time)
 
     @property
@@ -62,6 +65,12 @@ class Host:
         """What gives a service another node to ask."""
         assert self._link is not None, "this host was given no way to other nodes"
         return self._link
+
+    @property
+    def audit(self) -> AuditTrail:
+        """What writes down who was let in."""
+        assert self._audit is not None, "this host was given no audit log to write to"
+        return self._audit
 
     @property
     def forwarder(self) -> Forwarder:

@@ -33,8 +33,8 @@ class Doorkeeper(Protocol):
         """
         ...
 
-    def failed(self, remote: str, /) -> None:
-        """Note that whoever is at *remote* has not proven who they are."""
+    def turned_away(self, remote: str, why: str, /) -> None:
+        """Note that whoever is at *remote* has shown a credential that is good for nothing."""
 
 
 # Whoever listens sets it for the listeners that it starts, so that it need not be handed through
@@ -55,11 +55,11 @@ async def counted(peer: str) -> AsyncIterator[None]:
 
 
 def turned_away(peer: str, why: str) -> None:
-    """Log, and count, that *peer* was not let in for the credential that it has shown."""
+    """Log, and have noted, that *peer* was not let in for the credential that it has shown."""
     log.warning("auth attempt", remote=peer, result="reject", why=why)
     keeper = doorkeeper.get()
     if keeper is not None:
-        keeper.failed(peer)
+        keeper.turned_away(peer, why)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from alknet._core.websocket import Connection
-from alknet.errors import AlknetError, Disconnected, Refused, Unreachable
+from alknet.errors import CallError, Disconnected, Refused, Unreachable
 from alknet.transport import tcp, tls
 from alknet.transport.address import Address, bracket, in_words
 from alknet.transport.gate import OPEN, Gate
@@ -157,7 +157,10 @@ async def _refusal(
         token = _token_in(request.headers.get("Authorization", ""))
         if token is not None:
             link.credential = await gate.check_token(token, link.peer_address)
-    except AlknetError as error:
+    except CallError as error:
+        # Nobody can tell now whose it is, which is no fault of the token's.
+        return protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n")
+    except Refused as error:
         response = protocol.reject(HTTPStatus.UNAUTHORIZED, f"{error}\n")
         response.headers["WWW-Authenticate"] = "Bearer"
         return response

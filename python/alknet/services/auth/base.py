@@ -34,6 +34,7 @@ from alknet.protocol.auth import (
 )
 from alknet.runtime.host import Host
 from alknet.runtime.service import Service, handler
+from alknet.services.auth.answers import Answers
 from alknet.services.auth.certificates import Certificate
 from alknet.services.auth.keyset import AuthSettings, KeySet
 from alknet.services.auth.sessions import Sessions
@@ -63,6 +64,7 @@ class Auth(Service):
         self._keys = KeySet(settings, host.folder)
         self._signed = SignedTokens(settings.token_window)
         self._sessions = Sessions()
+        self._answers = Answers(host.audit, host.home.itself)
         host.still_grants = self._still_grants
         if settings.backend == "sqlite":
             self.requires = ("storage",)

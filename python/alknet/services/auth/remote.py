@@ -18,6 +18,7 @@ import msgspec
 import structlog
 import trio
 
+from alknet.call.context import Context
 from alknet.call.remote import RemoteClient
 from alknet.errors import CallError, Unavailable
 from alknet.protocol.auth import (
@@ -90,16 +91,24 @@ class RemoteAuth(Auth, namespace="auth"):
             nursery.cancel_scope.cancel()
 
     @handler(concurrent=True)
-    async def verify(self, request: VerifyPubkey) -> Granted | Denied:
-        return await self._found(request, self._key_here(request))
+    async def verify(self, request: VerifyPubkey, context: Context) -> Granted | Denied:
+        verdict = await self._found(request, self._key_here(request))
+        self._answers.noted(request, verdict, context)
+        return verdict
 
     @handler(concurrent=True)
-    async def verify_certificate(self, request: VerifyCertificate) -> Granted | Denied:
-        return await self._found(request, self._certificate_here(request))
+    async def verify_certificate(
+        self, request: VerifyCertificate, context: Context
+    ) -> Granted | Denied:
+        verdict = await self._found(request, self._certificate_here(request))
+        self._answers.noted(request, verdict, context)
+        return verdict
 
     @handler(concurrent=True)
-    async def verify_token(self, request: VerifyToken) -> Granted | Denied:
-        return await self._found(request, self._token_here(request))
+    async def verify_token(self, request: VerifyToken, context: Context) -> Granted | Denied:
+        verdict = await self._found(request, self._token_here(request))
+        self._answers.noted(request, verdict, context)
+        return verdict
 
     @handler
     async def reload(self, request: ReloadKeys) -> KeyCount:

@@ -1,5 +1,6 @@
 """AuthService: the memory and the sqlite backend, which answer without asking anybody."""
 
+from alknet.call.context import Context
 from alknet.protocol.auth import Denied, Granted, VerifyCertificate, VerifyPubkey, VerifyToken
 from alknet.runtime.host import Host
 from alknet.runtime.service import handler
@@ -18,13 +19,19 @@ class AuthService(Auth, namespace="auth"):
         return (cls if settings.remote is None else RemoteAuth)(settings, host)
 
     @handler(concurrent=True)
-    def verify(self, request: VerifyPubkey) -> Granted | Denied:
-        return self._key_here(request)
+    def verify(self, request: VerifyPubkey, context: Context) -> Granted | Denied:
+        verdict = self._key_here(request)
+        self._answers.noted(request, verdict, context)
+        return verdict
 
     @handler(concurrent=True)
-    def verify_certificate(self, request: VerifyCertificate) -> Granted | Denied:
-        return self._certificate_here(request)
+    def verify_certificate(self, request: VerifyCertificate, context: Context) -> Granted | Denied:
+        verdict = self._certificate_here(request)
+        self._answers.noted(request, verdict, context)
+        return verdict
 
     @handler(concurrent=True)
-    def verify_token(self, request: VerifyToken) -> Granted | Denied:
-        return self._token_here(request)
+    def verify_token(self, request: VerifyToken, context: Context) -> Granted | Denied:
+        verdict = self._token_here(request)
+        self._answers.noted(request, verdict, context)
+        return verdict
