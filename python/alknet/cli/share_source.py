@@ -121,7 +121,7 @@ class ShareSource:
             try:
                 gathered.add(offered.text)
             except BadShare as error:
-                offered.refuse(error)
+                offered.refuse(error, of_others="those given before are kept, ")
                 continue
             if gathered.missing == 0:
                 return gathered
@@ -137,8 +137,8 @@ class OfferedShare:
         self.is_refused = False
         self._is_typed = is_typed
 
-    def refuse(self, error: InvalidInput) -> None:
-        """Tell whoever typed it why it does not do, so that he may try again.
+    def refuse(self, error: InvalidInput, *, of_others: str = "") -> None:
+        """Tell whoever typed it why it does not do, and what becomes *of_others*.
 
         Raises:
             InvalidInput: nobody typed it.
@@ -146,14 +146,11 @@ class OfferedShare:
         if not self._is_typed:
             raise error
         self.is_refused = True
-        sentence = str(error)
         word = (error.details or {}).get("word")
-        near = None
-        if word is not None and "not in the list" in sentence:
-            # He has just typed it, and nobody else is told.
-            near = nearest_share_word(self.text, word)
+        # He has just typed it, and nobody else is told.
+        near = None if word is None else nearest_share_word(self.text, word)
         hint = f" ({near!r} is the nearest there)" if near else ""
-        terminal.say(f"{sentence}{hint}; those given before are kept, try again")
+        terminal.say(f"{error}{hint}; {of_others}try again")
 
     def take(self, missing: int | None) -> None:
         """Tell whoever typed it how many are needed still."""
