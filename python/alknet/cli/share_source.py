@@ -3,9 +3,10 @@
 Each may be typed by another person, who sees nothing of the others'. They are wiped after use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -14,9 +15,6 @@ from alknet.cli.failure import Failure, Misuse
 from alknet.cli.phrase import PhraseSource
 from alknet.errors import BadShare, InvalidInput
 from alknet.keys import Keyring, ShareSet, nearest_share_word
-
-# Of one share; who mistypes it that often had better look at the paper again.
-_TRIES: Final = 5
 
 AskShares = Annotated[
     bool,
@@ -73,30 +71,26 @@ class ShareSource:
                 "nobody sits at a terminal to type shares: use --share-file FILE or --share-fd N"
             )
 
-    def shares(self) -> Iterator["OfferedShare"]:
+    def shares(self) -> Generator["OfferedShare", None, None]:
         """Yield one share after another, each wiped when the next is asked for.
 
         It ends when the files and descriptors do, or, at the terminal, with Enter alone.
 
         Raises:
-            Failure: one cannot be read, or was mistyped too often.
+            Failure: one cannot be read.
         """
         for source in self._sources:
             with source.phrase() as text:
                 yield OfferedShare(text, is_typed=False)
-        given = len(self._sources)
+        number = len(self._sources) + 1
         while self._asks:
-            given += 1
-            for _ in range(_TRIES):
-                with terminal.hidden(f"Share {given}: ") as text:
-                    if not text:
-                        return
-                    offered = OfferedShare(text, is_typed=True)
-                    yield offered
-                if not offered.is_refused:
-                    break
-            else:
-                raise Failure(f"share {given} was refused {_TRIES} times")
+            with terminal.hidden(f"Share {number}: ") as text:
+                if not text:
+                    return
+                offered = OfferedShare(text, is_typed=True)
+                yield offered
+            # Whoever mistypes his share may try for ever: others have typed theirs before him.
+            number += not offered.is_refused
 
     def keyring(self) -> Keyring:
         """Return the keyring of the phrase that enough shares give.
@@ -117,15 +111,16 @@ class ShareSource:
             Failure: one cannot be read, or there are not enough.
         """
         gathered = ShareSet()
-        for offered in self.shares():
-            try:
-                gathered.add(offered.text)
-            except BadShare as error:
-                offered.refuse(error, of_others="those given before are kept, ")
-                continue
-            if gathered.missing == 0:
-                return gathered
-            offered.take(gathered.missing)
+        with closing(self.shares()) as shares:
+            for offered in shares:
+                try:
+                    gathered.add(offered.text)
+                except BadShare as error:
+                    offered.refuse(error, of_others="those given before are kept, ")
+                    continue
+                if gathered.missing == 0:
+                    return gathered
+                offered.take(gathered.missing)
         raise not_enough(gathered.missing)
 
 
