@@ -190,6 +190,30 @@ async def test_on_the_machine_itself_a_star_does():
         assert (await client.call(Unlock(PHRASE))).identity == IDENTITY
 
 
+@pytest.mark.parametrize(
+    ("address", "is_near"),
+    [
+        ("127.0.0.1:4711", True),
+        ("[::1]:4711", True),
+        ("[::ffff:127.0.0.1]:4711", True),
+        ("memory:a", True),
+        ("[::ffff:203.0.113.9]:4711", False),
+        ("[2001:db8::1]:4711", False),
+        ("10.0.0.1:4711", False),
+        ("memory.example.org:4711", False),
+        ("localhost.example.org:4711", False),
+        ("dns", False),
+    ],
+)
+async def test_which_addresses_are_of_the_machine_itself(address, is_near):
+    async with locked_node(None) as node, from_afar(node, address=address) as bob:
+        if is_near:
+            assert (await bob.call(Unlock(PHRASE))).identity == IDENTITY
+        else:
+            with pytest.raises(Forbidden, match="not answered from other machines"):
+                await bob.call(Unlock(PHRASE))
+
+
 async def test_nobody_unlocks_in_the_name_of_another():
     """A head may not be talked into it, even on the machine itself."""
     async with locked_node() as node:
