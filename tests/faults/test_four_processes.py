@@ -73,6 +73,7 @@ HEAD = f"""{node("head")}
 [secrets]
 remote = "{{vault}}"
 expect = "{ssh_fingerprint(KEYS["vault"])}"
+cache_entries = 0  # each call shall need the other node
 
 [auth]
 remote = "{{auth}}"

@@ -99,7 +99,10 @@ async def test_a_share_that_is_refused_costs_none_of_those_given(shares):
             (shares[0], "given already"),
             (" ".join(words[:-1]), "this one has 19"),
             (" ".join(["zzzz", *words[1:]]), "word 1 of the share"),
-            (split_mnemonic(PHRASE, 3, 5)[0], r"belongs to another set .*`alknet lock` drops"),
+            (
+                split_mnemonic(PHRASE, 3, 5)[0],
+                r"another set .*\(1 given before; `alknet lock` drops",
+            ),
         ]:
             with pytest.raises(InvalidInput, match=sentence) as caught:
                 await node.client.call(GiveShare(text))
@@ -185,6 +188,30 @@ async def test_from_afar_who_was_named_unlocks_where_that_is_allowed():
 async def test_on_the_machine_itself_a_star_does():
     async with locked_node(None) as node, testing.connected(node) as client:
         assert (await client.call(Unlock(PHRASE))).identity == IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("address", "is_near"),
+    [
+        ("127.0.0.1:4711", True),
+        ("[::1]:4711", True),
+        ("[::ffff:127.0.0.1]:4711", True),
+        ("memory:a", True),
+        ("[::ffff:203.0.113.9]:4711", False),
+        ("[2001:db8::1]:4711", False),
+        ("10.0.0.1:4711", False),
+        ("memory.example.org:4711", False),
+        ("localhost.example.org:4711", False),
+        ("dns", False),
+    ],
+)
+async def test_which_addresses_are_of_the_machine_itself(address, is_near):
+    async with locked_node(None) as node, from_afar(node, address=address) as bob:
+        if is_near:
+            assert (await bob.call(Unlock(PHRASE))).identity == IDENTITY
+        else:
+            with pytest.raises(Forbidden, match="not answered from other machines"):
+                await bob.call(Unlock(PHRASE))
 
 
 async def test_nobody_unlocks_in_the_name_of_another():

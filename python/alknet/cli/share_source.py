@@ -3,9 +3,10 @@
 Each may be typed by another person, who sees nothing of the others'. They are wiped after use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -14,9 +15,6 @@ from alknet.cli.failure import Failure, Misuse
 from alknet.cli.phrase import PhraseSource
 from alknet.errors import BadShare, InvalidInput
 from alknet.keys import Keyring, ShareSet, nearest_share_word
-
-# Of one share; who mistypes it that often had better look at the paper again.
-_TRIES: Final = 5
 
 AskShares = Annotated[
     bool,
@@ -73,30 +71,26 @@ class ShareSource:
                 "nobody sits at a terminal to type shares: use --share-file FILE or --share-fd N"
             )
 
-    def shares(self) -> Iterator["OfferedShare"]:
+    def shares(self) -> Generator["OfferedShare", None, None]:
         """Yield one share after another, each wiped when the next is asked for.
 
         It ends when the files and descriptors do, or, at the terminal, with Enter alone.
 
         Raises:
-            Failure: one cannot be read, or was mistyped too often.
+            Failure: one cannot be read.
         """
         for source in self._sources:
             with source.phrase() as text:
                 yield OfferedShare(text, is_typed=False)
-        given = len(self._sources)
+        number = len(self._sources) + 1
         while self._asks:
-            given += 1
-            for _ in range(_TRIES):
-                with terminal.hidden(f"Share {given}: ") as text:
-                    if not text:
-                        return
-                    offered = OfferedShare(text, is_typed=True)
-                    yield offered
-                if not offered.is_refused:
-                    break
-            else:
-                raise Failure(f"share {given} was refused {_TRIES} times")
+            with terminal.hidden(f"Share {number}: ") as text:
+                if not text:
+                    return
+                offered = OfferedShare(text, is_typed=True)
+                yield offered
+            # Whoever mistypes his share may try for ever: others have typed theirs before him.
+            number += not offered.is_refused
 
     def keyring(self) -> Keyring:
         """Return the keyring of the phrase that enough shares give.
@@ -117,15 +111,16 @@ class ShareSource:
             Failure: one cannot be read, or there are not enough.
         """
         gathered = ShareSet()
-        for offered in self.shares():
-            try:
-                gathered.add(offered.text)
-            except BadShare as error:
-                offered.refuse(error)
-                continue
-            if gathered.missing == 0:
-                return gathered
-            offered.take(gathered.missing)
+        with closing(self.shares()) as shares:
+            for offered in shares:
+                try:
+                    gathered.add(offered.text)
+                except BadShare as error:
+                    offered.refuse(error, of_others="those given before are kept, ")
+                    continue
+                if gathered.missing == 0:
+                    return gathered
+                offered.take(gathered.missing)
         raise not_enough(gathered.missing)
 
 
@@ -137,8 +132,8 @@ class OfferedShare:
         self.is_refused = False
         self._is_typed = is_typed
 
-    def refuse(self, error: InvalidInput) -> None:
-        """Tell whoever typed it why it does not do, so that he may try again.
+    def refuse(self, error: InvalidInput, *, of_others: str = "") -> None:
+        """Tell whoever typed it why it does not do, and what becomes *of_others*.
 
         Raises:
             InvalidInput: nobody typed it.
@@ -146,14 +141,11 @@ class OfferedShare:
         if not self._is_typed:
             raise error
         self.is_refused = True
-        sentence = str(error)
         word = (error.details or {}).get("word")
-        near = None
-        if word is not None and "not in the list" in sentence:
-            # He has just typed it, and nobody else is told.
-            near = nearest_share_word(self.text, word)
+        # He has just typed it, and nobody else is told.
+        near = None if word is None else nearest_share_word(self.text, word)
         hint = f" ({near!r} is the nearest there)" if near else ""
-        terminal.say(f"{sentence}{hint}; those given before are kept, try again")
+        terminal.say(f"{error}{hint}; {of_others}try again")
 
     def take(self, missing: int | None) -> None:
         """Tell whoever typed it how many are needed still."""

@@ -13,7 +13,7 @@ from alknet.cli.output import emit
 from alknet.cli.phrase import PhraseDescriptor, PhraseFile, PhraseSource
 from alknet.cli.publish import publish
 from alknet.cli.share_source import ShareDescriptors, ShareFiles, ShareSource
-from alknet.errors import InvalidInput
+from alknet.errors import BadMnemonic, InvalidInput
 from alknet.keys import split_mnemonic
 
 COLUMNS: Final = 4
@@ -112,10 +112,10 @@ def shares_of(phrase: str | memoryview, scheme: tuple[int, int]) -> list[str]:
     """
     try:
         return split_mnemonic(phrase, *scheme)
-    except InvalidInput as error:
-        if type(error) is InvalidInput:
-            raise Misuse(str(error)) from None
+    except BadMnemonic:
         raise
+    except InvalidInput as error:
+        raise Misuse(str(error)) from None
 
 
 def require_place(prefix: Path | None) -> None:

@@ -104,7 +104,7 @@ NoDelay=yes
 WantedBy=sockets.target
 """)
 # Those that a stream socket carries.
-_STREAMS: Final = ("ws", "wss", "tcp", "tls")
+_STREAMS: Final = ("ws", "wss", "tcp", "tls", "ssh")
 
 
 def systemd_unit(config: Path) -> str:
@@ -136,8 +136,8 @@ def socket_unit(config: Path, listen: Iterable[str]) -> str:
             places.append(f"ListenStream={bracket(host)}:{address.port}")
     if not places:
         raise Failure(
-            f"{config}: systemd can listen for ws://, wss://, tcp:// and tls://, at an address and "
-            f"a port in digits, and `listen` says none"
+            f"{config}: systemd can listen for ws://, wss://, tcp://, tls:// and ssh://, at an "
+            f"address and a port in digits, and `listen` says none"
         )
     folder = config.parent.resolve()
     return _SOCKET.substitute(

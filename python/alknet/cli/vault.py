@@ -1,7 +1,7 @@
 """`alknet unlock`, `alknet lock` and `alknet status`: the vault of a running node."""
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TypeVar
 
 import msgspec
@@ -86,8 +86,8 @@ async def unlock(
 async def _give_shares(target: Target, source: ShareSource, *, as_json: bool) -> None:
     """Send one share after another, each over a link of its own: typing them takes minutes."""
     taken: SharesGiven | None = None
-    with source.passphrase() as passphrase:
-        for offered in source.shares():
+    with source.passphrase() as passphrase, closing(source.shares()) as shares:
+        for offered in shares:
             try:
                 check_share(offered.text)
                 request = GiveShare(str(offered.text, "utf-8"), str(passphrase, "utf-8"))

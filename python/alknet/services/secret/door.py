@@ -81,6 +81,9 @@ def is_near(context: Context) -> bool:
     address = session.link.peer_address
     host = address.rpartition(":")[0].strip("[]")
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
     except ValueError:
         return host == "memory"
+    # A socket for both versions of IP, such as systemd opens, shows IPv4 in this way.
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback

@@ -1,6 +1,5 @@
 """Shares of a phrase that were given, until there are enough or their time is over."""
 
-import math
 from typing import Final
 
 import structlog
@@ -45,12 +44,12 @@ class Gathering:
         try:
             gathered.shares.add(share)
         except BadShare as error:
-            if found is not None and "another set" in error.message:
-                raise BadShare(
-                    f"{error.message} (`alknet lock` drops those; else they are dropped in "
-                    f"{math.ceil(found.until - trio.current_time())} s)"
-                ) from None
-            raise
+            if found is None:
+                raise
+            raise BadShare(
+                f"{error.message} ({found.shares.given} given before; `alknet lock` drops them)",
+                details=error.details,
+            ) from None
         exponent = gathered.shares.iteration_exponent or 0
         if exponent > _MOST_EXPONENT:
             gathered.shares.clear()

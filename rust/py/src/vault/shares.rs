@@ -191,7 +191,7 @@ fn check_share(share: Text<'_>) -> PyResult<()> {
 
 /// The word of the list that word *position*, from 1, of *share* was most likely meant to be.
 ///
-/// None where nothing is near. It is part of a secret: show it to nobody but who typed the share.
+/// None where nothing is near, or the word is in the list itself. It is part of a secret: show it to nobody but who typed the share.
 #[pyfunction]
 fn nearest_share_word(share: Text<'_>, position: usize) -> PyResult<Option<&'static str>> {
     let share = core::str::from_utf8(share.as_utf8()?).unwrap_or_default();

@@ -28,10 +28,14 @@ pub(super) fn find(word: &str) -> Option<u16> {
 
 /// The word of the list that *word* was most likely meant to be, for the eyes of who typed it.
 ///
-/// None where two slips and fewer lead to no word, or to several alike.
+/// None where it is in the list itself, and where two slips and fewer lead to no word, or to several
+/// alike.
 #[must_use]
 pub fn nearest(word: &str) -> Option<&'static str> {
     let typed = lower(word)?;
+    if find(word).is_some() {
+        return None;
+    }
     let typed = &typed[..word.len()];
     let slips = |each: &&'static str| distance(typed, each.as_bytes());
     let best = WORDS.iter().min_by_key(|each| slips(each))?;
@@ -105,6 +109,7 @@ mod tests {
             ("shaodw", Some("shadow")),
             ("PISTOLL", Some("pistol")),
             ("duckl", Some("duckling")),
+            ("academic", None),
             ("qqqqqq", None),
             ("", None),
             ("not-a-word-of-any-list", None),
