@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from alknet.services.auth.certificates import Certificate
 from alknet.services.auth.keyset import AuthSettings, KeySet, Peer
 
 from ..people import ALICE_KEY, STRANGER_KEY, node_settings, peer
+from .keys import certify
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "ssh_certificates.json").read_text()
@@ -194,37 +194,6 @@ def test_what_is_no_certificate_is_refused(raw):
 
 
 # Over a link.
-
-
-def certify(key, *principals, hours=1, forced=None):
-    """Return *key* with a certificate of a new authority, and that authority's line."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-        Ed25519PublicKey,
-    )
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        PublicFormat,
-        SSHCertificateBuilder,
-        SSHCertificateType,
-    )
-
-    authority = Ed25519PrivateKey.generate()
-    builder = (
-        SSHCertificateBuilder()
-        .public_key(Ed25519PublicKey.from_public_bytes(key.public_key))
-        .serial(1)
-        .type(SSHCertificateType.USER)
-        .key_id(b"test")
-        .valid_principals([name.encode() for name in principals])
-        .valid_after(int(time.time()) - 60)
-        .valid_before(int(time.time() + hours * 3600))
-    )
-    if forced is not None:
-        builder = builder.add_critical_option(b"force-command", forced.encode())
-    line = builder.sign(authority).public_bytes().decode()
-    ca = authority.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-    return CertifiedKey(key, line), f"cert-authority {ca}"
 
 
 async def test_who_has_a_certificate_gets_in_and_the_key_alone_does_not(keyring):

@@ -131,9 +131,8 @@ class _Visit(asyncssh.SSHClient):
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {in_words(error)}") from None
         sock = taken(stream)
-        sock.setblocking(False)
         watch(sock, self._limits.silence_seconds)
-        await engine.run(engine.loop.create_connection(lambda: connection, sock=sock))
+        engine.connect(sock, connection)
         await self._settled.wait()
         if not self._has_passed:
             raise self._why()

@@ -4,21 +4,20 @@ Nothing outside this folder learns that there is such a loop.
 """
 
 import asyncio
-import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar, cast
 
 import structlog
+import trio
 import trio_asyncio  # type: ignore[import-untyped]  # it has no types; `Engine` says what is used
 
 from alknet.errors import traced
+from alknet.transport.ssh.pump import Pump
 
 log = structlog.get_logger("alknet.transport")
-
-# It warns of each write to a connection that was cut meanwhile. That one was cut is logged here.
-logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 _current_loop: ContextVar[Any] = trio_asyncio.current_loop
@@ -32,9 +31,21 @@ class Engine:
     that they are begun in. So whatever is called here is called in one that names the loop.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pumps: trio.Nursery) -> None:
         self.loop = loop
+        self._pumps = pumps
         self._context = copy_context()
+
+    def connect(self, connection: socket.socket, protocol: asyncio.Protocol) -> None:
+        """Have *protocol* speak over *connection*, which is its own from now on."""
+        # A task copies the context that it is begun in.
+        self._context.run(self._pumps.start_soon, self._pump, Pump(connection, protocol))
+
+    async def _pump(self, pump: Pump) -> None:
+        try:
+            await pump.run()
+        except Exception as error:  # one connection's fault; the others go on
+            log.error("ssh: a connection failed", cause=traced(error))
 
     def now(self, call: Callable[..., object], *args: Any) -> None:
         """Call `call(*args)`, which is asyncssh's, from a task of Trio's.
@@ -69,7 +80,9 @@ async def open_engine() -> AsyncIterator[Engine]:
     async with trio_asyncio.open_loop() as loop:
         # Else whatever a callback raises ends the whole program.
         loop.set_exception_handler(_note)
-        yield Engine(loop)
+        async with trio.open_nursery() as pumps:
+            yield Engine(loop, pumps)
+            pumps.cancel_scope.cancel()
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -17,8 +17,6 @@ from alknet.wire.limits import KIB, MIB, Limits
 
 log = structlog.get_logger("alknet.transport")
 
-_HIGH_BYTES: Final = 256 * KIB
-_LOW_BYTES: Final = 64 * KIB
 # What is queued beside the data of channels are answers to requests, of a few bytes each.
 _MOST_BYTES: Final = 8 * MIB
 _MOST_DEFERRED: Final = 4096
@@ -57,11 +55,6 @@ class Paced:
     def when_room(self, go_on: Callable[[], object]) -> None:
         """Have *go_on* called once, when there is room or the connection is lost."""
         self._waiting.append(go_on)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(_HIGH_BYTES, _LOW_BYTES)
-        super().connection_made(transport)  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None = None) -> None:
         super().connection_lost(exc)  # type: ignore[misc]

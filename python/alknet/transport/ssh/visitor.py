@@ -92,7 +92,6 @@ class Visitor(asyncssh.SSHServer):
             Locked: the node has no host key.
             RemoteProtocolError: they do not speak SSH, or not as we do.
         """
-        connection.setblocking(False)
         watch(connection, limits.silence_seconds)
         keys = gate.host_keys()
         if keys is None:
@@ -116,7 +115,7 @@ class Visitor(asyncssh.SSHServer):
         made = ServerConnection(engine.loop, options, self.is_let_in)
         self._connection = made
         try:
-            await engine.run(engine.loop.create_connection(lambda: made, sock=connection))
+            engine.connect(connection, made)
             await self._settled.wait()
             if not self._has_passed:
                 raise self._why()
