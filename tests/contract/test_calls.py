@@ -89,6 +89,16 @@ async def test_a_large_answer_and_a_small_one_share_the_link(called):
         assert await called.client.call(Say("small")) == "small"
 
 
+async def test_a_subscription_that_nobody_reads_does_not_hold_up_a_call(called):
+    async with called.client.stream(Ticks(), window=1000) as items:
+        assert await anext(items) == 0
+        # What its window allows has come, and more there will not be.
+        await wait_all_tasks_blocked(0.01)
+        for number in range(20):
+            with trio.fail_after(5):
+                assert await called.client.call(Say(str(number))) == str(number)
+
+
 async def test_a_caller_who_leaves_cancels_the_handler(called):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(called.client.call, Hold())

@@ -21,7 +21,7 @@ from ..echo import Echo, Say
 from ..people import ALICE_KEY, PHRASE, STRANGER_KEY, node_settings
 from .aioquic_peer import AioquicStream, aioquic_client, aioquic_server
 
-CALLS = b"\0"
+CALLS, CALLS_AND_LANES = b"\0", b"\1"
 ALICE = Ed25519PrivateKey.from_private_bytes(ALICE_KEY.reveal_private_key())
 NODE_KEY = Keyring.from_mnemonic(PHRASE).ed25519(IDENTITY_PATH)
 
@@ -81,7 +81,7 @@ async def test_a_first_stream_of_another_kind_is_refused_in_words(port):
 async def answered(end):
     """Be a node by hand: let the client in, answer its first call, and hear the end."""
     stream = await end.opened()
-    assert await stream.receive_some() == CALLS
+    assert await stream.receive_some() == CALLS_AND_LANES
     socket = FramedSocket(stream)
     challenge = handshake.challenge("by-hand", STRANGER_KEY)
     await socket.send_message(handshake.encode(challenge))

@@ -29,7 +29,7 @@ class RemoteStreamInvocation(RemoteInvocation):
     how long one waits for the other is theirs to say.
     """
 
-    __slots__ = ("_credit", "_granted", "_idle_from", "_idle_seconds", "_in_a_row")
+    __slots__ = ("_credit", "_granted", "_idle_from", "_idle_seconds", "_in_a_row", "_outbox")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class RemoteStreamInvocation(RemoteInvocation):
         started: float,
     ) -> None:
         super().__init__(home, session, event, entry, identity, deadline, started)
+        self._outbox = session.lanes.begin(event.id)
         self._credit = math.inf if event.window is None else event.window
         self._granted = Wakeup()
         self._in_a_row = 0
@@ -57,11 +58,11 @@ class RemoteStreamInvocation(RemoteInvocation):
 
     async def send(self, item: Any) -> None:
         session = self.session
-        if (self._credit <= 0 or session.outbox.is_full) and not self.is_over:
+        if (self._credit <= 0 or self._outbox.is_full) and not self.is_over:
             self._idle_from = math.inf
             while self._credit <= 0 and not self.is_over:
                 await self._patiently(self._granted.wait)
-            await self._patiently(session.outbox.room)
+            await self._patiently(self._outbox.room)
             self._in_a_row = 0
         elif self._in_a_row >= _TURN_ITEMS:
             await trio.lowlevel.checkpoint()

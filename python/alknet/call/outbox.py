@@ -31,12 +31,13 @@ class Outbox:
         self.has_sent = False
         self._link = link
         self._most_bytes = limits.unsent_bytes
-        self._overflown = overflown
+        self.overflown = overflown
         self._queued = Wakeup()
         self._queued_messages = 0
         self._unsent: list[bytes] = []
         self._sent = ParkingLot()
         self._is_sending = False
+        self._is_finishing = False
         self._waiting: list[Callable[[], None]] = []
 
     @property
@@ -69,14 +70,19 @@ class Outbox:
                 return  # the reader and the writer see it too, and clean up
         self._queued.set()
         if self.encoder.pending > self._most_bytes:
-            self._overflown(f"the peer has left {self.encoder.pending} bytes of answers unread")
+            self.overflown(f"the peer has left {self.encoder.pending} bytes of answers unread")
 
     def wake(self) -> None:
         """Have what was just encoded sent by the writer: it is small, and nobody waits for it."""
         self._queued.set()
 
+    def finish(self) -> None:
+        """Have `run` return when it has sent what is queued, behind which nothing may be queued."""
+        self._is_finishing = True
+        self._queued.set()
+
     async def run(self) -> None:
-        """Send what is queued, until cancelled.
+        """Send what is queued, until cancelled, or until `finish` was said and all is sent.
 
         Raises:
             Disconnected: the link is gone.
@@ -88,6 +94,8 @@ class Outbox:
                 for go_on in waiting:
                     go_on()
             if not (encoder.pending or self._unsent):
+                if self._is_finishing:
+                    return
                 await self._queued.wait()
                 continue
             chunks, self._unsent = [*self._unsent, *encoder.take()], []

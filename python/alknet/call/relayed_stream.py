@@ -22,7 +22,7 @@ class RelayedStream(Relay):
     all, and does not read, would otherwise be kept waiting for in this node's memory.
     """
 
-    __slots__ = ("_allowed", "_is_waiting", "_outstanding")
+    __slots__ = ("_allowed", "_is_waiting", "_outbox", "_outstanding")
 
     def __init__(
         self, origin: "Session", origin_id: str, target: "Session", *, has_items: bool
@@ -33,8 +33,11 @@ class RelayedStream(Relay):
         self._allowed: float = 0
         self._outstanding = 0
         self._is_waiting = False
+        self._outbox = origin.outbox
 
     def window(self, asked: int | None) -> int | None:
+        # Asked for when the call is passed on, of which nothing has been said yet.
+        self._outbox = self.origin.lanes.begin(self.origin_id)
         self._allowed = math.inf if asked is None else asked
         self._outstanding = int(min(self._allowed, _WINDOW))
         self._allowed -= self._outstanding
@@ -58,9 +61,9 @@ class RelayedStream(Relay):
         more = int(min(self._allowed, _WINDOW - self._outstanding))
         if more <= 0 or self._is_waiting:
             return
-        if self.origin.outbox.is_full:
+        if self._outbox.is_full:
             self._is_waiting = True
-            self.origin.outbox.when_room(self._go_on)
+            self._outbox.when_room(self._go_on)
             return
         self._allowed -= more
         self._outstanding += more

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import structlog
 
+from alknet.call.lanes import Lanes
 from alknet.call.outbox import Outbox
 from alknet.call.payload import encode
 from alknet.errors import CallError, LocalProtocolError, traced
@@ -15,13 +16,14 @@ _SHORT_CHARACTERS = 200
 
 
 class Replies(ABC):
-    """Writes answers, items and errors into *outbox*, with payloads in *format*.
+    """Writes answers, items and errors into *outbox*, or into one of *lanes*, in *format*.
 
     When the link is gone, they go nowhere. None of this waits.
     """
 
-    def __init__(self, outbox: Outbox, format: Format) -> None:
+    def __init__(self, outbox: Outbox, lanes: Lanes, format: Format) -> None:
         self.outbox = outbox
+        self.lanes = lanes
         self.encoder = outbox.encoder
         self.format: Format = format
 
@@ -39,18 +41,21 @@ class Replies(ABC):
     def respond(self, request_id: str, output: bytes, format: Format) -> None:
         """Answer the peer's call *request_id*, or send an item of its stream."""
         if self.outbox.lost is None:
+            outbox = self.lanes.of(request_id)
             try:
-                self.encoder.responded(request_id, output, format)
+                outbox.encoder.responded(request_id, output, format)
             except LocalProtocolError as error:
                 self.fail(request_id, "INTERNAL", f"the answer cannot be sent: {error}")
                 return
-            self.outbox.queue()
+            outbox.queue()
 
     def complete(self, request_id: str) -> None:
         """End the peer's stream *request_id*."""
         if self.outbox.lost is None:
-            self.encoder.completed(request_id)
-            self.outbox.queue()
+            outbox = self.lanes.of(request_id)
+            outbox.encoder.completed(request_id)
+            outbox.queue()
+            self.lanes.end(request_id)
 
     def fail(
         self,
@@ -62,13 +67,15 @@ class Replies(ABC):
     ) -> None:
         """Answer the peer's call *request_id* with an error."""
         if self.outbox.lost is None:
+            outbox = self.lanes.of(request_id)
             try:
-                self.encoder.failed(request_id, code, message, retryable, details)
+                outbox.encoder.failed(request_id, code, message, retryable, details)
             except (LocalProtocolError, UnicodeEncodeError):
                 # Longer than a frame, or no text at all: still the call must have its outcome.
                 short = message[:_SHORT_CHARACTERS].encode(errors="replace").decode()
-                self.encoder.failed(request_id, code, short, retryable)
-            self.outbox.queue()
+                outbox.encoder.failed(request_id, code, short, retryable)
+            outbox.queue()
+            self.lanes.end(request_id)
 
     def refuse(self, request_id: str, error: CallError) -> None:
         """Answer the peer's call *request_id* with *error*, details and all."""

@@ -28,6 +28,7 @@ from alknet.call.access_log import open_access_log
 from alknet.call.answering import Inbound
 from alknet.call.deadlines import Deadlines
 from alknet.call.heartbeat import Heartbeat
+from alknet.call.lanes import Lanes
 from alknet.call.outbox import Outbox
 from alknet.call.pending_map import PendingMap
 from alknet.call.refusals import Refusals
@@ -71,7 +72,8 @@ class Session(Replies):
         is_dialled: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(Outbox(link, limits, self.cancel), link.format)
+        outbox = Outbox(link, limits, self.cancel)
+        super().__init__(outbox, Lanes(link, limits, outbox), link.format)
         self.link = link
         self.identity = identity
         self.limits = limits
@@ -141,6 +143,7 @@ class Session(Replies):
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self.lanes.nursery = nursery
                     nursery.start_soon(self._write)
                     nursery.start_soon(self.deadlines.run)
                     nursery.start_soon(self._heartbeat.run)
@@ -169,8 +172,7 @@ class Session(Replies):
 
     async def flushed(self) -> None:
         """Return when everything queued so far has been handed to the link."""
-        while not self.outbox.is_empty and not self.is_closed:
-            await self.outbox.progress()
+        await self.lanes.flushed()
 
     async def answered(self) -> None:
         """Return when the peer waits for no answer of ours."""
@@ -246,6 +248,7 @@ class Session(Replies):
         if self.is_closed:
             return
         self.outbox.close(error)
+        self.lanes.close(error)
         self.pending.close(str(error))
         inbound, self.inbound = self.inbound, {}
         for answering in inbound.values():
@@ -279,6 +282,7 @@ class Session(Replies):
             self.pending.aborted(event.id)
         else:
             answering.cancel()
+            self.lanes.end(event.id)
             self.outbox.stir()
 
     def _failed(self, event: CallFailed) -> None:

@@ -64,6 +64,17 @@ class Link(ABC):
         """
         return chunks
 
+    def open_lane(self) -> "Link | None":
+        """Return a further way to the peer, on which to send; None if the link has but the one.
+
+        What is sent on it keeps its own order and no other, and what is lost or large there holds
+        up nothing else; the peer receives it with the rest. `send_eof` ends it.
+
+        Raises:
+            Disconnected: the link is gone.
+        """
+        return None
+
     @abstractmethod
     async def receive(self) -> bytes:
         """Return the next bytes or message; `b""` when the peer has closed in good order.

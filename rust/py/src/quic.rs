@@ -152,9 +152,14 @@ impl Endpoint {
         outcome.map(|()| (out, next))
     }
 
-    /// Open a stream; None if the peer allows no more of them now.
+    /// Open a stream on which both may speak; None if the peer allows no more of them now.
     fn open(&self, number: u64) -> Option<u64> {
         self.lock().open(number)
+    }
+
+    /// Open a stream on which we alone speak; None if the peer allows no more of them now.
+    fn open_one_way(&self, number: u64) -> Option<u64> {
+        self.lock().open_one_way(number)
     }
 
     /// Return what has arrived on *stream*, about *most* bytes of it: None if nothing has, `b""` at

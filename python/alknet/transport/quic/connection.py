@@ -57,47 +57,52 @@ class Waiter:
 
 
 class Stream:
-    """One stream of a connection; one task may send and one receive at the same time."""
+    """One stream of a connection; one task may send on it."""
 
-    def __init__(self, connection: "Connection", number: int) -> None:
+    def __init__(self, connection: "Connection", number: int, *, is_ours: bool) -> None:
         self.number = number
+        self.is_ours = is_ours
         self._connection = connection
         self._endpoint = connection.endpoint
-        self._reader = Waiter()
         self._writer = Waiter()
         self._finished = trio.Event()
         self._is_finishing = False
         self._has_ended = False
-        self._reads = 0
 
-    async def receive(self) -> bytes:
-        """Return what has arrived, `b""` at the end of the stream.
+    @property
+    def is_one_way(self) -> bool:
+        """Whether only the end that has opened it may speak on it (RFC 9000, section 2.1)."""
+        return bool(self.number & 2)
+
+    def read(self) -> bytes | None:
+        """Return what has arrived, `b""` at the end of the stream, None if nothing has.
 
         Raises:
-            Disconnected: the connection is gone, or the peer has given the stream up.
+            Disconnected: the connection was closed, or the peer has given the stream up.
         """
+        if self._has_ended:
+            return b""
         connection = self._connection
-        self._reads += 1
-        if self._reads >= _READS_IN_A_ROW:
-            self._reads = 0
-            await checkpoint()
-        while True:
-            if self._has_ended:
-                await checkpoint()
-                return b""
-            if connection.is_closed:
-                raise Disconnected("it was closed")
-            data = self._endpoint.read(connection.number, self.number, _READ_BYTES)
-            if data is None:
-                if connection.error is not None:
-                    raise Disconnected(str(connection.error))
-                self._reads = 0
-                await self._reader.park()
-                continue
-            if len(data) >= _LARGE_BYTES:
-                connection.flush()
-            self._has_ended = not data
-            return data
+        if connection.is_closed:
+            raise Disconnected("it was closed")
+        data = self._endpoint.read(connection.number, self.number, _READ_BYTES)
+        if data is None:
+            return None
+        if len(data) >= _LARGE_BYTES:
+            connection.flush()
+        self._has_ended = not data
+        return data
+
+    async def receive(self) -> bytes:
+        """Return what arrives next, `b""` at the end of the stream.
+
+        Raises:
+            Disconnected: as `read`, or the connection is gone.
+        """
+        while (data := self.read()) is None:
+            self._connection.check()
+            await self._connection.readable.park()
+        return data
 
     def send_nowait(self, chunks: list[bytes]) -> list[bytes]:
         """Have sent what there is room for; return the rest, which must be sent next.
@@ -149,16 +154,13 @@ class Stream:
 
     def happened(self, what: str) -> None:
         """Wake who waits for *what*."""
-        if what == "readable":
-            self._reader.unpark()
-        elif what == "writable":
+        if what == "writable":
             self._writer.unpark()
         elif what == "finished":
             self._finished.set()
 
     def ended(self) -> None:
         """Wake everybody: the connection is gone."""
-        self._reader.unpark()
         self._writer.unpark()
         self._finished.set()
 
@@ -188,6 +190,11 @@ class Connection:
         self.error: AlknetError | None = None
         self.is_closed = False
         self._is_connected = False
+        # The one task that receives, on any stream, waits here.
+        self.readable = Waiter()
+        # Streams of the peer's alone on which something may have arrived, the longest first.
+        self.ready: dict[Stream, None] = {}
+        self._reads = 0
         self._streams: dict[int, Stream] = {}
         self._opened: deque[Stream] = deque()
         self._changed = ParkingLot()
@@ -222,11 +229,35 @@ class Connection:
         number = self.endpoint.open(self.number)
         if number is None:
             raise Disconnected("the far end allows no more streams")
-        self._streams[number] = stream = Stream(self, number)
+        self._streams[number] = stream = Stream(self, number, is_ours=True)
         return stream
 
+    def open_one_way(self) -> Stream | None:
+        """Open a stream on which only we speak, if the peer allows another.
+
+        Raises:
+            Disconnected: the connection is gone.
+        """
+        self.check()
+        number = self.endpoint.open_one_way(self.number)
+        if number is None:
+            return None
+        self._streams[number] = stream = Stream(self, number, is_ours=True)
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        """Let go of *stream*, which has ended."""
+        self._streams.pop(stream.number, None)
+
+    async def turn(self) -> None:
+        """Give others their turn, now and then."""
+        self._reads += 1
+        if self._reads >= _READS_IN_A_ROW:
+            self._reads = 0
+            await checkpoint()
+
     async def opened(self) -> Stream:
-        """Return the next stream that the peer has opened.
+        """Return the next stream that the peer has opened for both to speak on.
 
         Raises:
             Disconnected: the connection is gone.
@@ -250,16 +281,28 @@ class Connection:
     def happened(self, what: str, detail: Any) -> None:
         """Take what the endpoint tells of this connection."""
         if what == "opened":
-            self._streams[detail] = stream = Stream(self, detail)
-            self._opened.append(stream)
-            self._changed.unpark_all()
+            self._streams[detail] = stream = Stream(self, detail, is_ours=False)
+            if stream.is_one_way:
+                self.ready[stream] = None
+                self.readable.unpark()
+            else:
+                self._opened.append(stream)
+                self._changed.unpark_all()
         elif what == "connected":
             self._is_connected = True
             self._changed.unpark_all()
         elif what == "lost":
             self.lose(detail)
         elif detail in self._streams:
-            self._streams[detail].happened(what)
+            stream = self._streams[detail]
+            if what == "readable":
+                if stream.is_one_way:
+                    self.ready[stream] = None
+                self.readable.unpark()
+            else:
+                stream.happened(what)
+                if what == "finished" and stream.is_one_way:
+                    self.forget(stream)
 
     def lose(self, error: AlknetError) -> None:
         """Note that the connection is gone, and wake everybody."""
@@ -269,6 +312,7 @@ class Connection:
 
     def _wake(self) -> None:
         self._changed.unpark_all()
+        self.readable.unpark()
         for stream in self._streams.values():
             stream.ended()
 
@@ -282,12 +326,16 @@ class Connection:
             return
         try:
             if self.error is None:
-                stream.finish()
+                # The one that says that all is said is the last.
+                ours = [each for each in self._streams.values() if each.is_ours] + [stream]
+                for each in ours:
+                    each.finish()
                 self._deafen()
                 round_trip = self.endpoint.round_trip(self.number)
                 patience = _LINGER_SECONDS + _LINGER_ROUND_TRIPS * round_trip
                 with trio.move_on_after(patience):
-                    await stream.finished()
+                    for each in ours:
+                        await each.finished()
         finally:
             self.abort(IN_GOOD_ORDER, reason)
 
@@ -295,8 +343,8 @@ class Connection:
         # Those who wait look again and find it closed; what was said goes on being sent.
         self.is_closed = True
         self._changed.unpark_all()
+        self.readable.unpark()
         for stream in self._streams.values():
-            stream.happened("readable")
             stream.happened("writable")
 
     def abort(self, code: int, reason: str) -> None:

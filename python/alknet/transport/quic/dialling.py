@@ -81,7 +81,7 @@ async def _dial(
     nursery.start_soon(driver.run, name=f"the socket to {url}")
     try:
         await connection.connected()
-        return begun(connection)
+        return begun(connection, limits)
     except BaseException as error:
         connection.abort(FAULT, "")
         if isinstance(error, RemoteProtocolError):

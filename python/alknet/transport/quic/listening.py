@@ -79,7 +79,7 @@ async def _take(
                 try:
                     with trio.fail_after(limits.handshake_seconds):
                         await connection.connected()
-                        link = await taken(connection)
+                        link = await taken(connection, limits)
                 except BaseException as error:
                     connection.abort(FAULT, _told(error, limits))
                     raise

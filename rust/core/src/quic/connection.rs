@@ -115,8 +115,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn open(&mut self) -> Option<u64> {
-        self.machine.streams().open(Dir::Bi).map(u64::from)
+    pub(super) fn open(&mut self, direction: Dir) -> Option<u64> {
+        self.machine.streams().open(direction).map(u64::from)
     }
 
     /// The Ed25519 key that the peer has proven to hold, if its certificate is of one.

@@ -326,9 +326,15 @@ impl Endpoint {
 
     // Connections.
 
-    /// Open a stream; None if the peer allows no more of them now.
+    /// Open a stream on which both may speak; None if the peer allows no more of them now.
     pub fn open(&mut self, id: Id) -> Option<u64> {
-        self.of(id, Connection::open).flatten()
+        self.of(id, |connection| connection.open(Dir::Bi)).flatten()
+    }
+
+    /// Open a stream on which we alone speak; None if the peer allows no more of them now.
+    pub fn open_one_way(&mut self, id: Id) -> Option<u64> {
+        self.of(id, |connection| connection.open(Dir::Uni))
+            .flatten()
     }
 
     /// Return what has arrived on *stream*, up to *most* bytes: None if nothing has, and nothing at
@@ -540,8 +546,8 @@ fn tell(
                 let ending = Ending::of(&reason, connection.trust.as_deref());
                 events.push(Event::Lost(id, ending));
             }
-            quic::Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {
-                while let Some(stream) = connection.machine.streams().accept(Dir::Bi) {
+            quic::Event::Stream(StreamEvent::Opened { dir }) => {
+                while let Some(stream) = connection.machine.streams().accept(dir) {
                     events.push(Event::Opened(id, stream.into()));
                 }
             }

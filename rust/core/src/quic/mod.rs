@@ -9,7 +9,7 @@
 //! Whoever knocks while many others have not proven their address must prove his first (Retry). A
 //! panic of the library ends the connection it befell.
 //!
-//! Not goals: datagram frames (RFC 9221), one-way streams, early data, HTTP/3.
+//! Not goals: datagram frames (RFC 9221), early data, HTTP/3.
 
 mod connection;
 mod ending;

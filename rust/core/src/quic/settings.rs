@@ -16,8 +16,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// The same for all streams of a connection, and what we keep of our own until it is acknowledged.
 const WINDOW: u32 = 4 << 20;
 const SEND_WINDOW: u64 = 2 << 20;
-/// Streams that a peer may have open at once.
-const STREAMS: u32 = 256;
+/// Streams of each kind that a peer may have open at once.
+const TWO_WAY_STREAMS: u32 = 4;
+const ONE_WAY_STREAMS: u32 = 256;
 /// Bytes of one who knocks, and of all, that are kept until he is let in or refused.
 const INCOMING_BYTES: u64 = 16 << 10;
 const ALL_INCOMING_BYTES: u64 = 4 << 20;
@@ -47,8 +48,8 @@ impl Settings {
             .stream_receive_window(STREAM_WINDOW.into())
             .receive_window(WINDOW.into())
             .send_window(SEND_WINDOW)
-            .max_concurrent_bidi_streams(STREAMS.into())
-            .max_concurrent_uni_streams(0u32.into())
+            .max_concurrent_bidi_streams(TWO_WAY_STREAMS.into())
+            .max_concurrent_uni_streams(ONE_WAY_STREAMS.into())
             .datagram_receive_buffer_size(None)
             .allow_spin(false)
             .ack_frequency_config(Some(acks));
