@@ -17,6 +17,7 @@ CALLS: Final = b"\0"
 class QuicLink(Link):
     """A link over one connection, and the stream of it on which the calls are."""
 
+    transport = "quic"
     framed = True
     is_confidential = True
 
