@@ -8,7 +8,7 @@ Each side is Trio, as ours is, but for asyncssh, which is asyncio's.
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -44,8 +44,10 @@ async def _tcp_serve(stream: trio.SocketStream) -> None:
     async def receive() -> bytes:
         return bytes(await stream.receive_some(65536))
 
-    async with stream:
-        await _answer(stream.send_all, receive)
+    # Who has what he wanted may hang up as he likes.
+    with suppress(trio.BrokenResourceError):
+        async with stream:
+            await _answer(stream.send_all, receive)
 
 
 @asynccontextmanager

@@ -7,10 +7,12 @@
 
 For our roads a request is a call with scope, validation, deadline and a mailbox, of 200 bytes there
 and back; for the others 200 bytes that are echoed. The large stream is 64 MiB in pieces of 256 KiB:
-a subscription of ours, or bytes. Processor time is that of both processes, for one request at 64 in
-flight. Memory is what the server grows by for each of 1,000 links on which nothing is said; those
-of ours are authenticated. DNS, which is slow, is given a 64th of it all, directly and by way of a
-recursive resolver. Servers run on the first processor, clients on the second, where there are two.
+a subscription of ours, or bytes. `forward` is raw TCP by way of a port of the client's, from which
+it goes over a link by `tcp` to a node, and from there to the echo in the node's own process.
+Processor time is that of both processes, for one request at 64 in flight. Memory is what the server
+grows by for each of 1,000 links on which nothing is said; those of ours are authenticated. DNS,
+which is slow, is given a 64th of it all, directly and by way of a recursive resolver. Servers run
+on the first processor, clients on the second, where there are two.
 """
 
 import argparse
@@ -43,9 +45,14 @@ from alknet import (
     open_node,
     operation,
 )
+from alknet.forwarding.local import open_forward
 from alknet.keys import Keyring
+from alknet.protocol.config import RateLimits
+from alknet.protocol.forward import ForwardLimits
+from alknet.protocol.forwarding import ForwardingPolicy
 from alknet.runtime.vault import IDENTITY_PATH
 from alknet.services.auth.keyset import AuthSettings, Peer
+from alknet.services.config import ConfigSettings
 from alknet.transport.address import Address
 from benches import asyncssh_road, raw_roads, unbound
 from benches.remote_calls import RECORD, Bench, Store, _key, _line, pinned
@@ -56,6 +63,9 @@ OURS: Final = (
     *("tcp", "tls", "quic", "ssh", "ws", "wss", "dns"),
     *((_BY_RESOLVER,) if unbound.UNBOUND else ()),
 )
+# Raw TCP to a port of the client's, which leads over a link to where the node connects: raw TCP.
+FORWARD: Final = "forward"
+_NAMES: Final = (*OURS, FORWARD)
 ZONE: Final = "tunnel.example"
 MIB: Final = 1024 * 1024
 T = TypeVar("T")
@@ -113,14 +123,26 @@ def _pin() -> bytes:
 async def _serve(scheme: str) -> None:
     # Nobody reads what a server prints after its first line: a full pipe would stop it.
     logs.configure(level="error")
-    caller = Peer("bench", (_line(_key()),), frozenset({"bench:record"}))
+    scheme = "tcp" if scheme == FORWARD else scheme
+    caller = Peer("bench", (_line(_key()),), frozenset({"bench:record", "forward:open"}))
     settings = Settings(
         node=NodeSettings(listen=(f"{scheme}://127.0.0.1:0" + (f"/{ZONE}" * (scheme == "dns")),)),
-        services={"auth": AuthSettings(peers=(caller,))},
+        services={
+            "auth": AuthSettings(peers=(caller,)),
+            "config": ConfigSettings(
+                ForwardingPolicy("allow"), RateLimits(max_forwards_per_identity=0)
+            ),
+            "forward": ForwardLimits(),
+        },
     )
-    async with open_node(settings, keyring=_keyring(), services=[Bench(), Bulk()]) as node:
-        print(node.url, flush=True)
+    async with (
+        trio.open_nursery() as nursery,
+        open_node(settings, keyring=_keyring(), services=[Bench(), Bulk()]) as node,
+    ):
+        target = await nursery.start(raw_roads.LISTEN["raw TCP"])
+        print(node.url, target, flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
+        nursery.cancel_scope.cancel()
 
 
 @contextlib.contextmanager
@@ -214,8 +236,43 @@ class Raw:
         return await raw_roads.flood(self.name, self.port, blocks)
 
 
-def _road(name: str, line: str) -> Ours | Raw:
-    return Ours(line) if name in OURS else Raw(name, line)
+class Forwarded:
+    """Raw TCP to *port* as the node at *url* reaches it, by way of a port of this process."""
+
+    def __init__(self, url: str, port: str) -> None:
+        self._node = Ours(url)
+        self._port = int(port)
+
+    @asynccontextmanager
+    async def _led(self) -> AsyncIterator[int]:
+        async with (
+            self._node.idle() as client,
+            open_forward(client, "127.0.0.1", self._port) as where,
+        ):
+            yield int(where.rpartition(":")[2])
+
+    @asynccontextmanager
+    async def idle(self) -> AsyncIterator[None]:
+        async with self._led() as port, raw_roads.OPEN["raw TCP"](port) as (send, receive):
+            # It leads there when an answer has come from there.
+            await send(raw_roads.MESSAGE)
+            await receive()
+            yield
+
+    async def requests(self, count: int, in_flight: int) -> list[float]:
+        async with self._led() as port:
+            return await raw_roads.echo("raw TCP", port, count, in_flight)
+
+    async def stream(self, blocks: int) -> float:
+        async with self._led() as port:
+            return await raw_roads.flood("raw TCP", port, blocks)
+
+
+def _road(name: str, line: str) -> Ours | Forwarded | Raw:
+    if name not in _NAMES:
+        return Raw(name, line)
+    url, target = line.split()
+    return Forwarded(url, target) if name == FORWARD else Ours(url)
 
 
 async def _hold(name: str, line: str, links: int) -> None:
@@ -252,19 +309,20 @@ def _busy(*processes: psutil.Process) -> float:
 
 @contextlib.contextmanager
 def _between(name: str, line: str) -> Iterator[str]:
-    """Yield the URL by which the server at *line* is reached on the road called *name*."""
+    """Yield what the server has said, *line*, with the URL that leads to it by way of *name*."""
     if name != _BY_RESOLVER:
         yield line
         return
-    node = Address.parse(line)
+    url, _, target = line.partition(" ")
+    node = Address.parse(url)
     with unbound.running(ZONE, node.port) as port:
-        yield str(node.at(port))
+        yield f"{node.at(port)} {target}"
 
 
 def measure(name: str, load: Load) -> Figures:
     """Return the figures of the road called *name*."""
-    module = Ours.module if name in OURS else Raw.module
-    arguments = ("serve", name.split()[0]) if name in OURS else (name,)
+    module = Ours.module if name in _NAMES else Raw.module
+    arguments = ("serve", name.split()[0]) if name in _NAMES else (name,)
     with _process(module, *arguments) as (server, line), _between(name, line) as line, pinned(1):
         road = _road(name, line)
         road.run(road.requests, load.together // 10, 64)  # warm
@@ -315,7 +373,10 @@ KiB: what the server grows by for each idle link"""
 
 def main(arguments: list[str]) -> int:
     """Run `python -m benches transport`; return the exit code."""
-    known = ["raw TCP", *OURS, "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    known = [
+        *("raw TCP", FORWARD, *OURS),
+        *("aioquic", "asyncssh", "websockets.trio", "trio-websocket"),
+    ]
     description, _, _ = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(prog="python -m benches transport", description=description)
     parser.add_argument("roads", nargs="*", metavar="ROAD", help=", ".join(known))

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from benches.__main__ import main
-from benches.transport import OURS, Figures
+from benches.transport import FORWARD, OURS, Figures
 
 
 def test_each_road_has_every_figure(tmp_path, capsys):
-    roads = ["raw TCP", *OURS, "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    others = ["aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    roads = ["raw TCP", FORWARD, *OURS, *others]
     file = tmp_path / "figures.json"
 
     assert main(["transport", "--quick", "--json", str(file)]) == 0
@@ -30,4 +31,7 @@ def test_each_road_has_every_figure(tmp_path, capsys):
 def test_a_road_that_there_is_not_is_told_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["transport", "carrier pigeon"])
-    assert "there is no road carrier pigeon; there are raw TCP, tcp" in capsys.readouterr().err
+    assert (
+        "there is no road carrier pigeon; there are raw TCP, forward, tcp"
+        in capsys.readouterr().err
+    )

@@ -12,6 +12,8 @@ from alknet.call.operation import OperationSpec
 from alknet.call.stream import Stream
 from alknet.connect import connect
 from alknet.errors import AlknetError, CallError
+from alknet.forwarding.local import open_forward
+from alknet.forwarding.socks import open_socks
 from alknet.identity import AccessRule, Identity
 from alknet.node import Node, open_node
 from alknet.protocol.error import ErrorSpec
@@ -47,6 +49,8 @@ __all__ = [
     "connect",
     "handler",
     "load",
+    "open_forward",
     "open_node",
+    "open_socks",
     "operation",
 ]

@@ -282,7 +282,7 @@ async def test_a_peer_of_the_node_may_be_the_one_that_connects(keyring, node, cl
         await tunnel.finished()
 
 
-@pytest.mark.parametrize("road", ["memory", "tcp", "tls", "ws", "wss"])
+@pytest.mark.parametrize("road", ["memory", "tcp", "tls", "ws", "wss", "quic"])
 async def test_a_rule_can_ask_for_the_road(keyring, road):
     policy = ForwardingPolicy("deny", (ForwardingRule("*:*", "allow", transports=(road,)),))
     listen = () if road == "memory" else (f"{road}://127.0.0.1:0",)
