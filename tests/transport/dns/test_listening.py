@@ -7,13 +7,16 @@ import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.resolver
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from alknet.errors import Disconnected, SettingsError, Unreachable
+from alknet.errors import Disconnected, RateLimited, SettingsError, Unreachable
 from alknet.transport import road
-from alknet.transport.dns.dialling import dial
+from alknet.transport.address import Address
+from alknet.transport.dns.dialling import dial, servers
+from alknet.transport.guard import doorkeeper
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 
 from ...contract.roads import GATE, TRUST
@@ -163,6 +166,35 @@ async def test_a_session_that_another_node_does_not_know_is_a_link_that_was_cut(
         with trio.fail_after(5), pytest.raises(Disconnected, match="knows of no such session"):
             await link.receive()
         await link.aclose()
+
+
+async def test_who_is_one_too_many_hears_why():
+    class Full:
+        def connected(self, remote):
+            raise RateLimited("there are too many links from this address")
+
+        def failed(self, remote):
+            pass
+
+    doorkeeper.set(Full())
+    async with listening() as (url, nursery):
+        with pytest.raises(Unreachable, match="too many links from this address"):
+            await road.dial(nursery, url, limits=DEFAULT_LIMITS, trust=TRUST)
+
+
+async def test_a_url_without_a_resolver_means_those_of_this_machine(tmp_path, monkeypatch):
+    """As the operating system's own file names them."""
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 192.0.2.1\nnameserver 2001:db8::1\n")
+    monkeypatch.setattr(dns.resolver, "Resolver", partial(dns.resolver.Resolver, str(file)))
+    url = f"dns:///{ZONE}"
+    assert [where for _, where in await servers(Address.parse(url), url)] == [
+        ("192.0.2.1", 53),
+        ("2001:db8::1", 53),
+    ]
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"names no resolver .* as dns://9\.9\.9\.9/tunnel"):
+        await servers(Address.parse(url), url)
 
 
 async def test_nobody_there_is_said_with_what_was_heard_on_the_way():

@@ -76,7 +76,7 @@ async def dial(
     caller = Caller(url, zone, limits)
     try:
         with trio.fail_after(timeout):
-            caller.servers = await _servers(address, url)
+            caller.servers = await servers(address, url)
             stream: Stream = await nursery.start(caller.run)
             link = DnsLink(stream, session)
             try:
@@ -84,8 +84,10 @@ async def dial(
             except BaseException as error:
                 with trio.CancelScope(shield=True):
                     await link.aclose()
-                if isinstance(error, RemoteProtocolError | Disconnected):
+                if isinstance(error, RemoteProtocolError):
                     raise Unreachable(f"{url} does not speak TLS as alknet does: {error}") from None
+                if isinstance(error, Disconnected):
+                    raise Unreachable(f"{url} hung up during the handshake: {error}") from None
                 raise
     except trio.TooSlowError:
         why = f"; {caller.heard}" if caller.heard else ""
@@ -95,7 +97,7 @@ async def dial(
     return link
 
 
-async def _servers(address: Address, url: str) -> list[tuple[int, tuple[str, int]]]:
+async def servers(address: Address, url: str) -> list[tuple[int, tuple[str, int]]]:
     """Return where to ask, with the family of each address."""
     if address.host:
         hosts = [(address.host, address.port)]
