@@ -15,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from alknet.errors import Disconnected, RateLimited, SettingsError, Unreachable
 from alknet.transport import road
 from alknet.transport.address import Address
+from alknet.transport.dns import dialling
 from alknet.transport.dns.dialling import dial, servers
 from alknet.transport.guard import doorkeeper
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
@@ -99,10 +100,11 @@ async def test_where_no_datagram_passes_all_goes_by_tcp():
 
 
 class Relay:
-    """Passes datagrams between a client and the node at *url*, until it is cut."""
+    """Passes datagrams between a client and the node at *url*, each after *delay*, until cut."""
 
-    def __init__(self, url):
+    def __init__(self, url, *, delay=0.0):
         self.node = ("127.0.0.1", port_of(url))
+        self.delay = delay
         self.is_cut = False
 
     async def run(self, *, task_status):
@@ -114,18 +116,21 @@ class Relay:
             await far.bind(("127.0.0.1", 0))
             self.client = None
             async with trio.open_nursery() as both:
-                both.start_soon(self._back, near, far)
+                both.start_soon(self._back, near, far, both)
                 task_status.started(f"dns://127.0.0.1:{near.getsockname()[1]}/{ZONE}")
                 while True:
                     data, self.client = await near.recvfrom(4096)
-                    if not self.is_cut:
-                        await far.sendto(data, self.node)
+                    both.start_soon(self._pass_on, far, data, self.node)
 
-    async def _back(self, near, far):
+    async def _back(self, near, far, both):
         while True:
             data, _ = await far.recvfrom(4096)
-            if not self.is_cut:
-                await near.sendto(data, self.client)
+            both.start_soon(self._pass_on, near, data, self.client)
+
+    async def _pass_on(self, to, data, address):
+        await trio.sleep(self.delay)
+        if not self.is_cut:
+            await to.sendto(data, address)
 
 
 SOON = Limits(silence_seconds=1)
@@ -153,6 +158,15 @@ async def test_both_ends_give_up_a_road_that_is_cut_without_a_word():
             while not lost:
                 await wait_all_tasks_blocked(0.1)
     assert "is gone: nothing was heard of the peer for 1 s" in lost[0]
+
+
+async def test_a_way_that_takes_longer_than_a_try_leads_there_too(monkeypatch):
+    monkeypatch.setattr(dialling, "_TRY_SECONDS", 0.05)
+    async with listening() as (url, nursery):
+        url = await nursery.start(Relay(url, delay=0.04).run)
+        link = await road.dial(nursery, url, limits=DEFAULT_LIMITS, trust=TRUST)
+        assert await said_back(link, b"hello") == b"hello"
+        await link.aclose()
 
 
 async def test_a_session_that_another_node_does_not_know_is_a_link_that_was_cut():

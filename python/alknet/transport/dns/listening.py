@@ -176,6 +176,7 @@ class Port:
                 return
             for wire in messages.feed(data):
                 self._message(wire, host, port, send, is_udp=False)
+                await trio.lowlevel.checkpoint()
 
     # Sessions.
 
