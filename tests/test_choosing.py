@@ -12,16 +12,17 @@ from alknet.protocol.directory import ListPeers
 from alknet.transport import road
 from alknet.transport.trust import Trust
 
+from .contract.roads import url_of
 from .echo import Count, Echo, Say
 from .people import ALICE_KEY, STRANGER_KEY, WORKER_KEY, node_key, node_settings
 
-SCHEMES = ("tls", "wss", "tcp", "ws")
+SCHEMES = ("tls", "wss", "tcp", "ws", "quic", "ssh", "dns")
 
 
 @pytest.fixture
 async def node(keyring):
-    """A node at four URLs at once."""
-    listen = tuple(f"{scheme}://127.0.0.1:0" for scheme in SCHEMES)
+    """A node at a URL of each scheme at once."""
+    listen = tuple(map(url_of, SCHEMES))
     async with open_node(node_settings(listen=listen), keyring=keyring, services=[Echo()]) as node:
         assert [url.partition(":")[0] for url in node.urls] == list(SCHEMES)
         yield node
@@ -41,7 +42,7 @@ async def nowhere():
     return f"tcp://127.0.0.1:{port}"
 
 
-async def test_all_four_are_the_same_node_at_the_same_time(node, pin):
+async def test_all_of_them_are_the_same_node_at_the_same_time(node, pin):
     said = {}
 
     async def call(url):

@@ -1,8 +1,8 @@
 """Calls a node by every URL, in a namespace: `python -m tests.faults.netem.caller URL...`.
 
 By each URL go `LANES` lanes, each of which puts numbers one after another and never one again, and a
-stream. A line of input says how many more of them shall be acknowledged in each lane; when they are,
-the line is printed again. The end of the input asks for all that has happened.
+stream. A line of input is a number, and printed again when as many more have been acknowledged in
+each lane. The end of the input asks for all that has happened.
 """
 
 import json
@@ -24,20 +24,29 @@ LANES = 3
 class Lane:
     def __init__(self, name):
         self.name = name
-        self.next = 0
         self.acknowledged = []
         self.errors = {}
+        self.moved = trio.Event()
 
-    async def put(self, client, more):
-        wanted = len(self.acknowledged) + more
-        while len(self.acknowledged) < wanted:
-            number, self.next = self.next, self.next + 1
+    async def run(self, caller):
+        number = 0
+        while not caller.is_over:
             try:
-                await client.call(Put(self.name, number), timeout=60)
+                await caller.client.call(Put(self.name, number), timeout=60)
             except AlknetError as error:
                 self.errors[number] = f"{type(error).__name__}: {error}"
             else:
                 self.acknowledged.append(number)
+                self.moved.set()
+                self.moved = trio.Event()
+            number += 1
+            # All roads share two processors.
+            await trio.sleep(0.01)
+
+    async def more(self, count):
+        wanted = len(self.acknowledged) + count
+        while len(self.acknowledged) < wanted:
+            await self.moved.wait()
 
 
 class Caller:
@@ -50,6 +59,7 @@ class Caller:
         self.streams = []
         self.links = 0
         self.client = None
+        self.is_over = False
 
     async def run(self, *, task_status):
         pin = Keyring.from_mnemonic(PHRASE).ed25519(IDENTITY_PATH).public_key
@@ -59,7 +69,11 @@ class Caller:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.listen)
                 nursery.start_soon(self.watch)
-                task_status.started()
+                async with trio.open_nursery() as lanes:
+                    for lane in self.lanes:
+                        lanes.start_soon(lane.run, self)
+                    task_status.started()
+                nursery.cancel_scope.cancel()
 
     async def listen(self):
         while True:
@@ -83,7 +97,7 @@ class Caller:
     async def more(self, count):
         async with trio.open_nursery() as nursery:
             for lane in self.lanes:
-                nursery.start_soon(lane.put, self.client, count)
+                nursery.start_soon(lane.more, count)
 
     def report(self):
         return {
@@ -104,8 +118,10 @@ async def main(urls):
                 for caller in callers.values():
                     lanes.start_soon(caller.more, int(line))
             print(line, end="", flush=True)
-        print(json.dumps({scheme: each.report() for scheme, each in callers.items()}), flush=True)
-        nursery.cancel_scope.cancel()
+        # What is in flight still gets its answer.
+        for caller in callers.values():
+            caller.is_over = True
+    print(json.dumps({scheme: each.report() for scheme, each in callers.items()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ FAULTS = {
 }
 CUT = "a cut of 30 s"
 CUT_SECONDS = 30
-BEFORE, AFTER = 5, 10
+BEFORE, AFTER = 5, 20
 
 
 @cache
@@ -41,14 +41,12 @@ def happened(fault):
             between.have(**FAULTS.get(fault, {}))
             with between.process(between.far, "caller", *urls) as caller:
                 assert caller.stdout.readline() == "ready\n"
-                tell(caller, BEFORE)
-                hear(caller, BEFORE)
-                tell(caller, AFTER)
+                more(caller, BEFORE)
                 if fault == CUT:
                     between.cut()
                     time.sleep(CUT_SECONDS)  # that is what is tested
                     between.have()
-                hear(caller, AFTER)
+                more(caller, AFTER)
                 caller.stdin.close()
                 seen = json.loads(caller.stdout.readline())
             node.stdin.write("\n")
@@ -56,12 +54,35 @@ def happened(fault):
             return seen, json.loads(node.stdout.readline())
 
 
-def tell(caller, count):
+def probed(**faults):
+    """Return what `probe` finds on a road with *faults*."""
+    with road() as between:
+        between.have(**faults)
+        with between.process(between.near, "probe", "echo", NEAR) as echo:
+            assert echo.stdout.readline() == "ready\n"
+            with between.process(between.far, "probe", "send", NEAR) as probe:
+                return json.loads(probe.stdout.readline())
+
+
+def test_the_road_has_the_faults_that_it_is_said_to_have():
+    came, late, _, fits = probed()
+    assert (came, late, fits) == (1, 0, True)
+    came, *_ = probed(**FAULTS["loss of 5 %"])
+    assert 0.75 < came < 0.99
+    *_, quickest, _ = probed(**FAULTS["a delay of 50 ms"])
+    assert quickest >= 0.1
+    _, late, *_ = probed(**FAULTS["packets out of order"])
+    assert late > 0.05
+    *_, fits = probed(**FAULTS["an MTU of 1280"])
+    assert not fits
+    came, *_ = probed(loss=1.0)
+    assert came == 0
+
+
+def more(caller, count):
+    """Return when so many more have been acknowledged in each lane of each road."""
     caller.stdin.write(f"{count}\n")
     caller.stdin.flush()
-
-
-def hear(caller, count):
     assert caller.stdout.readline() == f"{count}\n", "the client has ended"
 
 
@@ -72,15 +93,15 @@ def test_no_acknowledged_frame_is_lost_or_doubled(fault, scheme):
 
     for name, (acknowledged, errors) in seen[scheme]["lanes"].items():
         arrived = [number for lane, number in noted if lane == name]
-        assert len(acknowledged) == BEFORE + AFTER
+        assert len(acknowledged) >= BEFORE + AFTER
         assert arrived == sorted(set(arrived)), "once, and in the order in which they were sent"
         assert set(acknowledged) <= set(arrived)
         # What was not acknowledged may have arrived or not, and the client was told so in words.
         assert set(arrived) - set(acknowledged) <= set(map(int, errors))
         for why in errors.values():
             assert why.startswith(("Disconnected: the link to ", "DeadlineExceeded: ")), why
-        if fault != CUT:
-            assert not errors
+        # Half a minute is longer than the silence after which a link is given up, and nothing else.
+        assert bool(errors) is (fault == CUT)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -94,5 +115,5 @@ def test_a_stream_has_no_gap_and_says_when_it_ends(fault, scheme):
         assert heard == list(range(len(heard)))
     for _, why in streams[:-1]:
         assert why.startswith("Disconnected: the link to ")
-    if fault != CUT:
-        assert len(streams) == seen[scheme]["links"] == 1
+    links = seen[scheme]["links"]
+    assert links > 1 if fault == CUT else len(streams) == links == 1

@@ -7,13 +7,17 @@ import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.resolver
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from alknet.errors import Disconnected, SettingsError, Unreachable
+from alknet.errors import Disconnected, RateLimited, SettingsError, Unreachable
 from alknet.transport import road
-from alknet.transport.dns.dialling import dial
+from alknet.transport.address import Address
+from alknet.transport.dns import dialling
+from alknet.transport.dns.dialling import dial, servers
+from alknet.transport.guard import doorkeeper
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 
 from ...contract.roads import GATE, TRUST
@@ -96,10 +100,11 @@ async def test_where_no_datagram_passes_all_goes_by_tcp():
 
 
 class Relay:
-    """Passes datagrams between a client and the node at *url*, until it is cut."""
+    """Passes datagrams between a client and the node at *url*, each after *delay*, until cut."""
 
-    def __init__(self, url):
+    def __init__(self, url, *, delay=0.0):
         self.node = ("127.0.0.1", port_of(url))
+        self.delay = delay
         self.is_cut = False
 
     async def run(self, *, task_status):
@@ -111,18 +116,21 @@ class Relay:
             await far.bind(("127.0.0.1", 0))
             self.client = None
             async with trio.open_nursery() as both:
-                both.start_soon(self._back, near, far)
+                both.start_soon(self._back, near, far, both)
                 task_status.started(f"dns://127.0.0.1:{near.getsockname()[1]}/{ZONE}")
                 while True:
                     data, self.client = await near.recvfrom(4096)
-                    if not self.is_cut:
-                        await far.sendto(data, self.node)
+                    both.start_soon(self._pass_on, far, data, self.node)
 
-    async def _back(self, near, far):
+    async def _back(self, near, far, both):
         while True:
             data, _ = await far.recvfrom(4096)
-            if not self.is_cut:
-                await near.sendto(data, self.client)
+            both.start_soon(self._pass_on, near, data, self.client)
+
+    async def _pass_on(self, to, data, address):
+        await trio.sleep(self.delay)
+        if not self.is_cut:
+            await to.sendto(data, address)
 
 
 SOON = Limits(silence_seconds=1)
@@ -152,6 +160,15 @@ async def test_both_ends_give_up_a_road_that_is_cut_without_a_word():
     assert "is gone: nothing was heard of the peer for 1 s" in lost[0]
 
 
+async def test_a_way_that_takes_longer_than_a_try_leads_there_too(monkeypatch):
+    monkeypatch.setattr(dialling, "_TRY_SECONDS", 0.05)
+    async with listening() as (url, nursery):
+        url = await nursery.start(Relay(url, delay=0.04).run)
+        link = await road.dial(nursery, url, limits=DEFAULT_LIMITS, trust=TRUST)
+        assert await said_back(link, b"hello") == b"hello"
+        await link.aclose()
+
+
 async def test_a_session_that_another_node_does_not_know_is_a_link_that_was_cut():
     async with listening() as (url, nursery), listening() as (other, _):
         relay = Relay(url)
@@ -163,6 +180,35 @@ async def test_a_session_that_another_node_does_not_know_is_a_link_that_was_cut(
         with trio.fail_after(5), pytest.raises(Disconnected, match="knows of no such session"):
             await link.receive()
         await link.aclose()
+
+
+async def test_who_is_one_too_many_hears_why():
+    class Full:
+        def connected(self, remote):
+            raise RateLimited("there are too many links from this address")
+
+        def failed(self, remote):
+            pass
+
+    doorkeeper.set(Full())
+    async with listening() as (url, nursery):
+        with pytest.raises(Unreachable, match="too many links from this address"):
+            await road.dial(nursery, url, limits=DEFAULT_LIMITS, trust=TRUST)
+
+
+async def test_a_url_without_a_resolver_means_those_of_this_machine(tmp_path, monkeypatch):
+    """As the operating system's own file names them."""
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 192.0.2.1\nnameserver 2001:db8::1\n")
+    monkeypatch.setattr(dns.resolver, "Resolver", partial(dns.resolver.Resolver, str(file)))
+    url = f"dns:///{ZONE}"
+    assert [where for _, where in await servers(Address.parse(url), url)] == [
+        ("192.0.2.1", 53),
+        ("2001:db8::1", 53),
+    ]
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"names no resolver .* as dns://9\.9\.9\.9/tunnel"):
+        await servers(Address.parse(url), url)
 
 
 async def test_nobody_there_is_said_with_what_was_heard_on_the_way():

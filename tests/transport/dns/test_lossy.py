@@ -71,6 +71,14 @@ def test_who_does_not_read_is_sent_no_more_than_a_window(who):
     assert road.near.heard == road.far.heard == words
 
 
+def test_a_road_by_way_of_a_satellite_is_slow_and_whole():
+    road = Road(UP, DOWN, seed=7, delay=0.9, loss=0.02)
+    road.run(until=600)
+
+    assert road.far.heard == UP
+    assert road.near.heard == DOWN
+
+
 def test_an_idle_session_asks_once_in_a_second_or_so():
     road = Road(b"hello", b"hello", seed=4)
     road.idle(until=10)

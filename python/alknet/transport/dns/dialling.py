@@ -76,7 +76,7 @@ async def dial(
     caller = Caller(url, zone, limits)
     try:
         with trio.fail_after(timeout):
-            caller.servers = await _servers(address, url)
+            caller.servers = await servers(address, url)
             stream: Stream = await nursery.start(caller.run)
             link = DnsLink(stream, session)
             try:
@@ -84,8 +84,10 @@ async def dial(
             except BaseException as error:
                 with trio.CancelScope(shield=True):
                     await link.aclose()
-                if isinstance(error, RemoteProtocolError | Disconnected):
+                if isinstance(error, RemoteProtocolError):
                     raise Unreachable(f"{url} does not speak TLS as alknet does: {error}") from None
+                if isinstance(error, Disconnected):
+                    raise Unreachable(f"{url} hung up during the handshake: {error}") from None
                 raise
     except trio.TooSlowError:
         why = f"; {caller.heard}" if caller.heard else ""
@@ -95,7 +97,7 @@ async def dial(
     return link
 
 
-async def _servers(address: Address, url: str) -> list[tuple[int, tuple[str, int]]]:
+async def servers(address: Address, url: str) -> list[tuple[int, tuple[str, int]]]:
     """Return where to ask, with the family of each address."""
     if address.host:
         hosts = [(address.host, address.port)]
@@ -129,9 +131,10 @@ class Caller:
         self._zone = zone
         self._limits = limits
         self._stirred = trio.Event()
-        self._offered: tuple[Carrier, bytes] | None = None
+        # The way by which an id was offered, the id, and the nonce to which it was.
+        self._offered: tuple[Carrier, bytes, bytes] | None = None
+        self._nonces: set[bytes] = set()
         self._opened: Opened | Gone | None = None
-        self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._asker: Asker | None = None
         self._stream: Stream | None = None
         # The next query may go then: well within what the node takes of one session.
@@ -146,8 +149,8 @@ class Caller:
         async with trio.open_nursery() as nursery:
             refused = None
             try:
-                carrier, id = await self._ask(nursery)
-                refused = await self._open(carrier, id)
+                carrier, id, nonce = await self._ask(nursery)
+                refused = await self._open(carrier, id, nonce)
                 if refused is None:
                     server, port = carrier.server
                     stream = self._stream = Stream(f"{bracket(server)}:{port}")
@@ -161,8 +164,8 @@ class Caller:
         if refused is not None:
             raise Unreachable(f"{self._url} takes no session: {refused}")
 
-    async def _ask(self, nursery: trio.Nursery) -> tuple[Carrier, bytes]:
-        """Return the first way by which an answer comes, and the id that is offered in it."""
+    async def _ask(self, nursery: trio.Nursery) -> tuple[Carrier, bytes, bytes]:
+        """Return the first way by which an answer comes, the id in it, and what it answers."""
         carriers: list[Carrier] = []
         for family, server in self.servers:
             carriers.append(Carrier(family, server, self._hear))
@@ -171,8 +174,9 @@ class Caller:
         while self._offered is None:
             carrier = carriers[turn % len(carriers)]
             # A name that a resolver has failed to find may be kept as such for a while.
-            self._nonce = secrets.token_bytes(NONCE_BYTES)
-            message = query(self._zone, Ask(self._nonce))
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            self._nonces.add(nonce)
+            message = query(self._zone, Ask(nonce))
             if turn // len(carriers) % 2:
                 carrier.send_by_tcp(message)
             else:
@@ -181,11 +185,11 @@ class Caller:
             await self._stir(_TRY_SECONDS)
         return self._offered
 
-    async def _open(self, carrier: Carrier, id: bytes) -> str | None:
+    async def _open(self, carrier: Carrier, id: bytes, nonce: bytes) -> str | None:
         """Make a session of *id*; return why there is none, if there is none."""
         attempt = 0
         while self._opened is None:
-            carrier.send(query(self._zone, Open(id, self._nonce, attempt)))
+            carrier.send(query(self._zone, Open(id, nonce, attempt)))
             attempt += 1
             await self._stir(_TRY_SECONDS)
         return self._opened.reason if isinstance(self._opened, Gone) else None
@@ -241,8 +245,8 @@ class Caller:
 
     def _take(self, carrier: Carrier, asked: Up, answer: Down) -> None:
         match asked, answer:
-            case Ask(nonce), Offer(id) if self._offered is None and nonce == self._nonce:
-                self._offered = carrier, id
+            case Ask(nonce), Offer(id) if self._offered is None and nonce in self._nonces:
+                self._offered = carrier, id, nonce
             case Open(), Opened() | Gone():
                 self._opened = answer
             case CarryUp(number=number), CarryDown() if self._asker and self._stream:

@@ -1,8 +1,8 @@
 """Listening: the node is the name server of a zone, at a UDP and a TCP port of the same number."""
 
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -10,7 +10,7 @@ import structlog
 import trio
 from trio.lowlevel import wait_readable
 
-from alknet.errors import SettingsError, traced
+from alknet.errors import AlknetError, SettingsError, traced
 from alknet.transport.address import Address, bracket, in_words, name_of
 from alknet.transport.dns.authority import Asked, Authority, answer
 from alknet.transport.dns.framing import Messages, framed
@@ -176,6 +176,7 @@ class Port:
                 return
             for wire in messages.feed(data):
                 self._message(wire, host, port, send, is_udp=False)
+                await trio.lowlevel.checkpoint()
 
     # Sessions.
 
@@ -187,7 +188,7 @@ class Port:
     async def _attend(self, session: Session) -> None:
         name = session.stream.address
         try:
-            async with guarded(name), counted(name):
+            async with guarded(name), _explained(session), counted(name):
                 link = DnsLink(session.stream, self._gate.server([PROTOCOL]).accept())
                 try:
                     with trio.fail_after(self._limits.handshake_seconds):
@@ -199,6 +200,16 @@ class Port:
                         await link.aclose()
         finally:
             await self._sessions.forget(session)
+
+
+@asynccontextmanager
+async def _explained(session: Session) -> AsyncIterator[None]:
+    """Have the far end of *session* told why the block has failed, if it has not heard it there."""
+    try:
+        yield
+    except AlknetError as error:
+        session.stream.end(str(error))
+        raise
 
 
 async def _send_all(stream: trio.SocketStream, unsent: trio.MemoryReceiveChannel[bytes]) -> None:
