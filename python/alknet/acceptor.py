@@ -27,7 +27,6 @@ from alknet.settings import Settings
 from alknet.transport.address import host_of
 from alknet.transport.admission import admit
 from alknet.transport.gate import Shown, Verify
-from alknet.turnstile import turnstile
 from alknet.wire.credential import Certified
 from alknet.wire.link import Link
 
@@ -108,18 +107,15 @@ class Acceptor:
                 self._count(remote)
             await self._host.audit.record("auth.refused", remote, why=str(error))
             raise
-        await turnstile().step()
         log.info("auth attempt", remote=remote, result="accept", peer=identity.id)
         self._quota.passed(remote)
         await self._host.audit.record("auth.accepted", identity.id, remote=remote)
-        await turnstile().step()
         return identity
 
     async def _answer(self, link: Link, identity: Identity, granted: Granted) -> None:
         session = Session(
             link, identity=identity, dispatcher=self._dispatcher, limits=self._settings.limits
         )
-        await turnstile().step()
         self._host.granted[session] = granted
         self._dispatcher.peers.add(session)
         try:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
         "quota",
         "worker",
     },
-    "acceptor": {"runtime", "call", "transport", "wire", "settings", "quota", "turnstile"},
+    "acceptor": {"runtime", "call", "transport", "wire", "settings", "quota"},
     "elsewhere": {"runtime", "call"},
     "peering": {"dialer", "runtime", "call", "transport", "wire"},
     "stack": {"services", "settings"},
