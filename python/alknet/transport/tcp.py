@@ -14,6 +14,7 @@ from alknet.errors import Disconnected, Unreachable
 from alknet.transport.address import Address, bracket, in_words, is_loopback
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve, serve_port
+from alknet.transport.opening import open_stream
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 from alknet.wire.link import Format, Link
@@ -157,7 +158,7 @@ async def dial(
     address = Address.parse(url)
     try:
         with trio.fail_after(timeout):
-            stream = await trio.open_tcp_stream(address.host, address.port)
+            stream = await open_stream(address.host, address.port)
     except trio.TooSlowError:
         raise Unreachable(f"{url} did not answer within {timeout:g} s") from None
     except OSError as error:

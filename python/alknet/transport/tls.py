@@ -24,6 +24,7 @@ from alknet.errors import AlknetError, Disconnected, RemoteProtocolError, Unreac
 from alknet.transport.address import Address, bracket, in_words
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve, serve_port
+from alknet.transport.opening import open_stream
 from alknet.transport.tcp import taken, watch
 from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
@@ -309,7 +310,7 @@ async def dial(
     address = Address.parse(url)
     try:
         with trio.fail_after(timeout):
-            stream = await trio.open_tcp_stream(address.host, address.port)
+            stream = await open_stream(address.host, address.port)
             name = f"{bracket(address.host)}:{address.port}"
             link = await secure(stream, url, name, trust, PROTOCOL, limits)
     except trio.TooSlowError:

@@ -46,7 +46,9 @@ class Trust(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: the file cannot be read, or holds no certificate.
         """
-        # A key with an SSH certificate is listed nowhere; over TLS alone it would be nobody's.
+        # A key with an SSH certificate is listed nowhere: over TLS alone it would be nobody's, whom
+        # a node refuses before a word of his is read. Its certificate is shown in the handshake
+        # within, so that a node with `client_certificates` does not let it in.
         own = Certificate.of_key(identity) if isinstance(identity, Ed25519Key) else None
         pin = ssh_fingerprint(expect) if isinstance(expect, bytes) else expect
         roots = _read(Path(ca)) if ca is not None else _of_the_system()

@@ -38,6 +38,7 @@ from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import turned_away
 from alknet.transport.listener import Serve, serve_port
 from alknet.transport.messages import MessageLink
+from alknet.transport.opening import open_stream
 from alknet.transport.trust import Trust
 from alknet.turnstile import turnstile
 from alknet.wire.limits import Limits
@@ -208,7 +209,7 @@ async def dial(
 async def _below(url: str, limits: Limits, trust: Trust) -> Link:
     address = Address.parse(url)
     try:
-        stream = await trio.open_tcp_stream(address.host, address.port)
+        stream = await open_stream(address.host, address.port)
     except OSError as error:
         raise Unreachable(f"cannot reach {url}: {in_words(error)}") from None
     name = f"{bracket(address.host)}:{address.port}"

@@ -9,6 +9,7 @@ import trio
 from alknet.errors import AlknetError, Locked, Refused, Unreachable, first_of
 from alknet.keys import ssh_fingerprint
 from alknet.transport.address import Address, bracket, in_words
+from alknet.transport.opening import open_stream
 from alknet.transport.ssh.algorithms import HOST_KEYS
 from alknet.transport.ssh.channels import NODE, Opened
 from alknet.transport.ssh.engine import Engine, open_engine
@@ -127,7 +128,7 @@ class _Visit(asyncssh.SSHClient):
 
     async def _open(self, engine: Engine, connection: ClientConnection) -> None:
         try:
-            stream = await trio.open_tcp_stream(self._address.host, self._address.port)
+            stream = await open_stream(self._address.host, self._address.port)
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {in_words(error)}") from None
         sock = taken(stream)
