@@ -173,10 +173,9 @@ async def test_ten_channels_share_one_connection(ssh):
 
 async def test_a_client_that_is_killed_leaves_nothing_behind(ssh):
     async with ssh.running("-s", "127.0.0.1", "alknet") as process:
-        await Frames(process.stdin, process.stdout).hear()
-        with trio.fail_after(10):
-            while not ssh.node.sessions:
-                await trio.lowlevel.checkpoint()
+        client = Frames(process.stdin, process.stdout)
+        await client.hear()
+        assert await client.call("/head/echo/say", text="hi") == "hi"
         [session] = ssh.node.sessions
         process.kill()
         with trio.fail_after(10):

@@ -1,14 +1,19 @@
 """Nodes of ours over SSH: which node is believed, who is let in, and what is said when not."""
 
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 
 from alknet import connect, open_node
-from alknet.errors import Disconnected, Locked, Refused, Unreachable
+from alknet.errors import Disconnected, Locked, Refused, SettingsError, Unreachable
+from alknet.keys import ssh_fingerprint
 from alknet.protocol.secret import Lock
 from alknet.services.auth.keyset import Peer
-from alknet.transport.ssh import refusal, visitor
+from alknet.transport.probe import who_answers
+from alknet.transport.ssh import refusal, server, visitor
 from alknet.transport.ssh.channels import NODE, Opened
+from alknet.transport.trust import Trust
 from alknet.wire.limits import Limits
 
 from ..contract.roads import link_over
@@ -134,3 +139,51 @@ def test_the_goodbye_before_there_are_keys_is_a_packet_of_rfc_4253():
     assert 4 <= padding < 16
     payload = packet[5 : len(packet) - padding]
     assert payload == b"\1" + b"\0\0\0\7" + b"\0\0\0\x0bit is night" + bytes(4)
+
+
+async def test_a_port_that_cannot_be_had_is_said_so():
+    [taken] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with taken:
+        url = f"ssh://127.0.0.1:{taken.socket.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=f"cannot listen at {url}: address already in use"):
+            await server.listen(url, trio.sleep_forever, limits=Limits())
+
+
+async def test_a_loop_that_fails_takes_its_connections_along_and_another_takes_its_place(
+    keyring, monkeypatch
+):
+    monkeypatch.setattr(server, "_RESTART_SECONDS", 0)
+    failing = trio.Event()
+
+    @asynccontextmanager
+    async def open_engine(real=server.open_engine):
+        async def fail():
+            await failing.wait()
+            raise ZeroDivisionError
+
+        async with real() as engine, trio.open_nursery() as nursery:
+            if not failing.is_set():
+                nursery.start_soon(fail)
+            yield engine
+            nursery.cancel_scope.cancel()
+
+    monkeypatch.setattr(server, "open_engine", open_engine)
+    async with open_node(node_settings(listen=SSH), keyring=keyring, services=[Echo()]) as node:
+        async with connect(
+            node.url, identity=ALICE_KEY, expect=node_key(keyring), reconnect=True
+        ) as client:
+            assert await client.call(Say("before")) == "before"
+            lost = client.session
+            failing.set()
+            with trio.fail_after(20):
+                await lost.closed()
+                assert await client.call(Say("after"), timeout=15) == "after"
+
+
+async def test_which_node_answers_can_be_known_without_being_let_in(node, keyring):
+    expected = ssh_fingerprint(node_key(keyring))
+    assert await who_answers(node.url, Trust.of("", expected), timeout=5) is None
+    with pytest.raises(Refused, match="it is another node"):
+        await who_answers(
+            node.url, Trust.of("", ssh_fingerprint(STRANGER_KEY.public_key)), timeout=5
+        )

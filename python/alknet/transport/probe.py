@@ -40,6 +40,12 @@ async def who_answers(url: str, trust: Trust, *, timeout: float) -> str | None:
     """
     try:
         with trio.fail_after(timeout):
+            if Address.parse(url).scheme == "ssh":
+                # Before anybody has proven who they are, SSH says which node it is, not its name.
+                from alknet.transport.ssh.client import recognise
+
+                await recognise(url, trust, limits=DEFAULT_LIMITS)
+                return None
             async with trio.open_nursery() as nursery:
                 link = await road.dial(nursery, url, limits=DEFAULT_LIMITS, trust=trust)
                 try:

@@ -67,6 +67,20 @@ async def dial(
     return link
 
 
+async def recognise(url: str, trust: Trust, *, limits: Limits) -> None:
+    """Return when the node at *url* has proven to hold the key that *trust* expects.
+
+    Nothing is proven to it, so whether it would let us in is not known after that.
+
+    Raises:
+        Unreachable, Refused, Locked: as `dial`.
+    """
+    try:
+        await _Visit(url, trust, limits).look()
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
+
+
 class _Visit(asyncssh.SSHClient):
     """One connection to another node: asyncssh tells it what it learns of that."""
 
@@ -104,19 +118,30 @@ class _Visit(asyncssh.SSHClient):
                 with trio.CancelScope(shield=True):
                     await self._end(engine, connection)
 
+    async def look(self) -> None:
+        """Open the connection as far as the node proves who it is, and end it."""
+        async with open_engine() as engine:
+            connection = self._connection(engine)
+            try:
+                await self._connected(engine, connection)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._end(engine, connection)
+        if self._node_key is None:
+            raise self._why()
+
     async def _leave(self) -> None:
         self._left.set()
 
     def _connection(self, engine: Engine) -> ClientConnection:
         identity = self._trust.identity
-        assert identity is not None
         options = asyncssh.SSHClientConnectionOptions(
             client_factory=lambda: self,
             client_version="alknet",
             host=self._address.host,
             port=self._address.port,
             username=_USER,
-            client_keys=[own_pair(identity)],
+            client_keys=None if identity is None else [own_pair(identity)],
             # None of these is known by itself: `validate_host_...` below is asked.
             known_hosts=([], [], []),
             server_host_key_algs=HOST_KEYS,
@@ -127,6 +152,12 @@ class _Visit(asyncssh.SSHClient):
         return ClientConnection(engine.loop, options)
 
     async def _open(self, engine: Engine, connection: ClientConnection) -> None:
+        await self._connected(engine, connection)
+        if not self._has_passed:
+            raise self._why()
+
+    async def _connected(self, engine: Engine, connection: ClientConnection) -> None:
+        """Connect, and return when we were let in, or not."""
         try:
             stream = await open_stream(self._address.host, self._address.port)
         except OSError as error:
@@ -135,8 +166,6 @@ class _Visit(asyncssh.SSHClient):
         watch(sock, self._limits.silence_seconds)
         engine.connect(sock, connection)
         await self._settled.wait()
-        if not self._has_passed:
-            raise self._why()
 
     async def _open_channel(self, engine: Engine, connection: ClientConnection) -> Opened:
         open_session = partial(

@@ -1,13 +1,11 @@
 """The server's end of SSH: a port, the engine behind it, and a visitor for each connection."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import structlog
 import trio
 
-from alknet.errors import traced
+from alknet.errors import SettingsError, first_of, traced
 from alknet.transport.gate import OPEN, Gate
 from alknet.transport.listener import Serve, serve_port
 from alknet.transport.ssh.engine import Engine, open_engine
@@ -43,41 +41,64 @@ async def listen(
     Raises:
         SettingsError: the address cannot be bound; the message says why.
     """
-    async with trio.open_nursery() as here:
-        while True:
-            running: _Running = await (links or here).start(_run_engine)
-
-            async def accept(
-                stream: trio.SocketStream, name: str, engine: Engine = running.engine
-            ) -> Visitor | None:
-                return await Visitor.of(engine, taken(stream), name, gate, limits)
-
-            async def receive(visitor: Visitor) -> None:
-                await visitor.serve(serve)
-
-            with running.failed:
-                async with trio.open_nursery() as listening:
-                    bound: str = await listening.start(
-                        partial(_serve_port, url, accept, receive, limits, running.connections)
-                    )
-                    url = bound
-                    task_status.started(bound)
-                    task_status = trio.TASK_STATUS_IGNORED
-            await trio.sleep(_RESTART_SECONDS)
+    if links is not None:
+        await _listen(url, serve, limits, links, gate, task_status)
+        return
+    failed: SettingsError | None = None
+    try:
+        async with trio.open_nursery() as here:
+            await _listen(url, serve, limits, here, gate, task_status)
+    except* SettingsError as group:
+        failed = cast("SettingsError", first_of(group))
+    if failed is not None:
+        raise failed
 
 
-async def _serve_port(
+async def _listen(
     url: str,
-    accept: Callable[[trio.SocketStream, str], Awaitable[Visitor | None]],
-    receive: Callable[[Visitor], Awaitable[None]],
+    serve: Serve,
     limits: Limits,
-    connections: trio.Nursery,
-    *,
+    links: trio.Nursery,
+    gate: Gate,
     task_status: trio.TaskStatus[str],
 ) -> None:
-    await serve_port(
-        url, accept, receive, limits=limits, links=connections, task_status=task_status
-    )
+    bound = _Bound(url, task_status)
+    while True:
+        running: _Running = await links.start(_run_engine)
+
+        async def accept(
+            stream: trio.SocketStream, name: str, engine: Engine = running.engine
+        ) -> Visitor | None:
+            return await Visitor.of(engine, taken(stream), name, gate, limits)
+
+        async def receive(visitor: Visitor) -> None:
+            await visitor.serve(serve)
+
+        with running.failed:
+            await serve_port(
+                bound.url,
+                accept,
+                receive,
+                limits=limits,
+                links=running.connections,
+                task_status=bound,
+            )
+        await trio.sleep(_RESTART_SECONDS)
+
+
+class _Bound(trio.TaskStatus[str]):
+    """Hands on, once, the URL that was bound, and keeps it for the next time."""
+
+    def __init__(self, url: str, task_status: trio.TaskStatus[str]) -> None:
+        self.url = url
+        self._task_status: trio.TaskStatus[str] | None = task_status
+
+    def started(self, value: str | None = None) -> None:
+        assert value is not None
+        self.url = value
+        if self._task_status is not None:
+            self._task_status.started(value)
+            self._task_status = None
 
 
 async def _run_engine(*, task_status: trio.TaskStatus[_Running]) -> None:

@@ -10,6 +10,7 @@ import asyncssh
 import structlog
 import trio
 from asyncssh.constants import (
+    DISC_BY_APPLICATION,
     OPEN_ADMINISTRATIVELY_PROHIBITED,
     OPEN_CONNECT_FAILED,
     OPEN_RESOURCE_SHORTAGE,
@@ -155,7 +156,7 @@ class Visitor(asyncssh.SSHServer):
         connection = self._connection
         self._tasks.close()
         if connection is not None and not self._gone.is_set():
-            self._engine.soon(connection.abort)
+            self._engine.now(connection.disconnect, DISC_BY_APPLICATION, "the node ends this")
             with trio.move_on_after(_CLOSING_SECONDS):
                 await self._engine.run(connection.wait_closed())
 
