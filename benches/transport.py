@@ -315,7 +315,15 @@ KiB: what the server grows by for each idle link"""
 
 def main(arguments: list[str]) -> int:
     """Run `python -m benches transport`; return the exit code."""
-    known = ["raw TCP", *OURS, "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    known = [
+        "raw TCP",
+        *OURS,
+        "raw QUIC",
+        "aioquic",
+        "asyncssh",
+        "websockets.trio",
+        "trio-websocket",
+    ]
     description, _, _ = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(prog="python -m benches transport", description=description)
     parser.add_argument("roads", nargs="*", metavar="ROAD", help=", ".join(known))

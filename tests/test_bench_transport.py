@@ -9,7 +9,15 @@ from benches.transport import OURS, Figures
 
 
 def test_each_road_has_every_figure(tmp_path, capsys):
-    roads = ["raw TCP", *OURS, "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    roads = [
+        "raw TCP",
+        *OURS,
+        "raw QUIC",
+        "aioquic",
+        "asyncssh",
+        "websockets.trio",
+        "trio-websocket",
+    ]
     file = tmp_path / "figures.json"
 
     assert main(["transport", "--quick", "--json", str(file)]) == 0
