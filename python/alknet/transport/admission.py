@@ -95,8 +95,8 @@ async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool)
     """Return whose the credential is that *link* brought, or None if it brought none."""
     if wants_certificate and not _is_of_a_key(link.credential):
         raise Refused(
-            "this node wants the certificate of everybody who calls: connect over tls:// or "
-            "wss:// with a key"
+            "this node wants the certificate of everybody who calls: connect over tls://, "
+            "quic:// or wss:// with a key"
         )
     if link.credential is None:
         return None
