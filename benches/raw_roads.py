@@ -15,6 +15,12 @@ from typing import Any, Final
 
 import trio
 
+from alknet.keys import Ed25519Key
+from alknet.transport import quic
+from alknet.transport.gate import Gate
+from alknet.transport.trust import Trust
+from alknet.wire.limits import DEFAULT_LIMITS
+from alknet.wire.link import Link
 from benches import aioquic_road, asyncssh_road
 from benches.remote_calls import pinned
 
@@ -123,17 +129,58 @@ async def _websockets_open(port: int) -> AsyncIterator[tuple[Send, Receive]]:
         yield connection.send, connection.recv
 
 
+# Our QUIC, with no calls above it, as aioquic is measured.
+
+
+def _key() -> Ed25519Key:
+    return Ed25519Key.from_private_key(bytes(range(32)))
+
+
+async def _quic_listen(task_status: trio.TaskStatus[int]) -> None:
+    async def answer(link: Link) -> None:
+        async def send(data: bytes) -> None:
+            await link.send([data])
+
+        await _answer(send, link.receive)
+
+    async with trio.open_nursery() as nursery:
+        listen = partial(
+            quic.listen, "quic://127.0.0.1:0", answer, limits=DEFAULT_LIMITS, gate=Gate(key=_key)
+        )
+        task_status.started(int((await nursery.start(listen)).rpartition(":")[2]))
+
+
+@asynccontextmanager
+async def _quic_open(port: int) -> AsyncIterator[tuple[Send, Receive]]:
+    async with trio.open_nursery() as nursery:
+        link = await quic.dial(
+            nursery,
+            f"quic://127.0.0.1:{port}",
+            limits=DEFAULT_LIMITS,
+            trust=Trust.of(_key(), _key().public_key),
+        )
+
+        async def send(data: bytes) -> None:
+            await link.send([data])
+
+        yield send, link.receive
+        await link.aclose()
+        nursery.cancel_scope.cancel()
+
+
 async def _aioquic_listen(task_status: trio.TaskStatus[int]) -> None:
     await aioquic_road.listen(_answer, task_status)
 
 
 LISTEN: Final = {
+    "raw QUIC": _quic_listen,
     "aioquic": _aioquic_listen,
     "raw TCP": _tcp_listen,
     "trio-websocket": _trio_websocket_listen,
     "websockets.trio": _websockets_listen,
 }
 OPEN: Final = {
+    "raw QUIC": _quic_open,
     "aioquic": aioquic_road.connected,
     "asyncssh": asyncssh_road.connected,
     "raw TCP": _tcp_open,

@@ -376,7 +376,7 @@ def main(arguments: list[str]) -> int:
     """Run `python -m benches transport`; return the exit code."""
     known = [
         *("raw TCP", FORWARD, *OURS),
-        *("aioquic", "asyncssh", "websockets.trio", "trio-websocket"),
+        *("raw QUIC", "aioquic", "asyncssh", "websockets.trio", "trio-websocket"),
     ]
     description, _, _ = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(prog="python -m benches transport", description=description)

@@ -9,7 +9,7 @@ from benches.transport import FORWARD, OURS, Figures
 
 
 def test_each_road_has_every_figure(tmp_path, capsys):
-    others = ["aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
+    others = ["raw QUIC", "aioquic", "asyncssh", "websockets.trio", "trio-websocket"]
     roads = ["raw TCP", FORWARD, *OURS, *others]
     file = tmp_path / "figures.json"
 

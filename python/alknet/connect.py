@@ -65,9 +65,9 @@ async def connect(
     our services whose answer is not what the operation promises, as `strict` under [node] does.
     *dial* opens the link, in place of the transport that *url* names: a road of your own.
 
-    Over `tls://` and `wss://` the node's certificate must be of the key *expect*, or be vouched for
-    by an authority in the PEM file *ca*; without that file, by one that the operating system
-    trusts. A key is shown to the node as a certificate too.
+    Over `tls://`, `quic://` and `wss://` the node's certificate must be of the key *expect*, or be
+    vouched for by an authority in the PEM file *ca*; without that file, by one that the operating
+    system trusts. A key is shown to the node as a certificate too.
 
     If the link is lost, calls in flight raise Disconnected, and so do later ones, unless
     *reconnect*: then the link is opened again, with pauses that grow, and later calls wait for it

@@ -72,7 +72,7 @@ class JoinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.expect is None and open_to_all:
             raise InvalidInput(
                 f"whoever answers at {open_to_all[0]} would be our head: name the fingerprint that "
-                f"it must have (`expect`), or use tls:// or wss://"
+                f"it must have (`expect`), or use tls://, quic:// or wss://"
             )
 
 
@@ -115,7 +115,7 @@ class CertificatePair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [tls], for what is listened at with tls:// and wss://.
+    """The table [tls], for what is listened at with tls://, quic:// and wss://.
 
     `certificates` are those of a public authority; a caller who asks for a name that is in none of
     them gets the node's own, which needs no table. With `client_certificates`, who shows none of
@@ -129,9 +129,10 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RemoteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table of a service that another node runs.
 
-    `remote` is the URL of that node, tls:// or wss://. `expect` is the fingerprint (`SHA256:...`)
-    of the key that it must hold; without it, an authority must vouch for its certificate and the
-    name in the URL: one in the PEM file `ca`, or without that file one that this machine trusts.
+    `remote` is the URL of that node: tls://, quic:// or wss://. `expect` is the fingerprint
+    (`SHA256:...`) of the key that it must hold; without it, an authority must vouch for its
+    certificate and the name in the URL: one in the PEM file `ca`, or without that file one that
+    this machine trusts.
     `key` is a file with the OpenSSH private key that we prove ourselves with there; without it,
     that is the key of this node's own identity. A relative path begins beside the settings.
     """

@@ -95,8 +95,9 @@ async def _judge_credential(link: Link, verify: Verify, wants_certificate: bool)
     """Return whose the credential is that *link* brought, or None if it brought none."""
     if wants_certificate and not _is_of_a_key(link.credential):
         raise Refused(
-            "this node wants the certificate of everybody who calls: connect over tls:// or "
-            "wss:// with a key that is listed, and not with an SSH certificate or a token"
+            "this node wants the certificate of everybody who calls: connect over tls://, "
+            "quic:// or wss:// with a key that is listed, and not with an SSH certificate or a "
+            "token"
         )
     if link.credential is None:
         return None

@@ -40,9 +40,20 @@ class Frames:
 
     def _ends(self, data: bytes) -> int:
         """Return how much of *data* is followed by the beginning of a frame, -1 if nothing is."""
-        at, size = 0, len(data)
+        at, size, limit = 0, len(data), self._limit
         last = -1 if self._owed or self._head else 0
         while at < size:
+            if last == at and size - at >= _LENGTH_BYTES:
+                # Nearly always: frame behind frame.
+                length = int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
+                if not 0 < length <= limit:
+                    return size
+                at += _LENGTH_BYTES + length
+                if at > size:
+                    self._owed = at - size
+                    return last
+                last = at
+                continue
             if self._owed:
                 step = min(self._owed, size - at)
                 self._owed -= step
@@ -56,7 +67,7 @@ class Frames:
             if len(self._head) == _LENGTH_BYTES:
                 length = int.from_bytes(self._head, "big")
                 self._head = b""
-                if not 0 < length <= self._limit:
+                if not 0 < length <= limit:
                     return size
                 self._owed = length
         return last
