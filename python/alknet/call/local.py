@@ -17,7 +17,7 @@ from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.measure import TIMED_EVERY, code_of
 from alknet.call.near import LocalInvocation, LocalStreamInvocation, Told, TracedInvocation
 from alknet.call.operation import operation_type
-from alknet.call.payload import plain
+from alknet.call.payload import as_in_json, plain
 from alknet.call.pending import unpromised
 from alknet.call.resource import resource_of
 from alknet.call.sink import DuplexStream, LocalSink, pour
@@ -156,7 +156,7 @@ class LocalClient(Client):
         entry = self._home.registry.find(name)
         request = self._read(entry, input, "query", "mutation")
         with Timeout(name, math.inf if timeout is None else timeout):
-            return plain(await self._run(entry, request))
+            return as_in_json(await self._run(entry, request))
 
     def invoke_stream(
         self,
@@ -172,7 +172,7 @@ class LocalClient(Client):
             return away.invoke_stream(path, input, window=window, idle_timeout=idle_timeout)
         entry = self._home.registry.find(name)
         request = self._read(entry, input, "subscription")
-        return Stream(self._starter(entry, request, plain), window, idle_timeout=idle_timeout)
+        return Stream(self._starter(entry, request, as_in_json), window, idle_timeout=idle_timeout)
 
     async def _call_made(
         self, entry: Entry, request: Request[Reply], timeout: float | None

@@ -4,6 +4,7 @@ The envelope codec leaves inputs and outputs as raw bytes, so a payload is read 
 whoever knows its type, and never by a node that only passes it on.
 """
 
+import math
 import re
 from typing import Any, Final
 
@@ -74,16 +75,41 @@ class PayloadType:
         return None
 
 
+class PlainType(PayloadType):
+    """Reads payloads of any type as what JSON would hold, in whichever of the two they come."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Any)
+
+    def decode(self, raw: bytes, format: Format) -> Any:
+        value = super().decode(raw, format)
+        if format == "json":
+            return value
+        try:
+            return as_in_json(value)
+        except TypeError as error:
+            raise unfit(error) from None
+
+
 def plain(value: Any) -> Any:
     """Return *value* as the dicts with text for keys, lists and strings that JSON would hold."""
     return _with_lists(msgspec.to_builtins(value, str_keys=True))
 
 
-def _with_lists(value: Any) -> Any:
+def as_in_json(value: Any) -> Any:
+    """As `plain`, for an answer: a number that JSON has not (infinite, or none) is None there."""
+    return _with_lists(msgspec.to_builtins(value, str_keys=True), all_numbers=False)
+
+
+def _with_lists(value: Any, *, all_numbers: bool = True) -> Any:
     if isinstance(value, list | tuple):
-        return [_with_lists(each) for each in value]
+        return [_with_lists(each, all_numbers=all_numbers) for each in value]
     if isinstance(value, dict):
-        return {key: _with_lists(each) for key, each in value.items()}
+        return {key: _with_lists(each, all_numbers=all_numbers) for key, each in value.items()}
+    if isinstance(value, float) and not (all_numbers or math.isfinite(value)):
+        return None
     return value
 
 

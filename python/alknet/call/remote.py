@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import trio
@@ -17,7 +17,7 @@ from alknet.call.items import DEFAULT_WINDOW, Items
 from alknet.call.measure import code_of
 from alknet.call.operation import operation_type
 from alknet.call.outbound import PendingDuplex, RemoteCall, RemoteUpload
-from alknet.call.payload import PayloadType, encode
+from alknet.call.payload import PayloadType, PlainType, encode
 from alknet.call.pending import PendingStream
 from alknet.call.session import Session
 from alknet.call.sink import DuplexStream, pour
@@ -29,13 +29,16 @@ from alknet.call.wire_time import GRACE_MS, wire_deadline
 from alknet.errors import Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
+from alknet.wire.link import Format
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_ANYTHING = PayloadType(Any)
+# What is asked for without its type is written and read as JSON has it, over every link: only who
+# answers could know which text stands for bytes.
+_PLAIN: Final = PlainType()
 DEFAULT_TIMEOUT = 30.0
 
 
@@ -192,7 +195,7 @@ class RemoteClient(Client):
                 await self._uplink.wait(path, seconds)
             given = {} if input is None else input
             # A window of 0 says that one answer is wanted: an untyped caller may be wrong there.
-            call = self._ask(path, given, _ANYTHING, seconds, deadline, span, window=0)
+            call = self._ask(path, given, _PLAIN, seconds, deadline, span, window=0)
             return await call.wait()
 
     def stream(
@@ -225,7 +228,7 @@ class RemoteClient(Client):
         window: int = DEFAULT_WINDOW,
         idle_timeout: float | None = None,
     ) -> Stream[Any]:
-        start = self._starter(path, {} if input is None else input, _ANYTHING)
+        start = self._starter(path, {} if input is None else input, _PLAIN)
         return Stream(start, window, idle_timeout=idle_timeout)
 
     def _ask(
@@ -241,12 +244,15 @@ class RemoteClient(Client):
     ) -> RemoteCall:
         """Send the request; whoever awaits the call gets its reply."""
         session = self._uplink.session
-        raw = encode(input, session.format)
+        format: Format = "json" if reply is _PLAIN else session.format
+        raw = encode(input, format)
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
         ask = session.pending.ask
         deadline_ms = wire_deadline(self._tighter(deadline if deadline < callers else callers))
         fields = self._fields if span is None else self._with(span)
+        if format != session.format:
+            fields = {**fields, "input_format": format}
         if fields:
             call.request_id = ask(path, raw, call, deadline_ms=deadline_ms, window=window, **fields)
         else:
@@ -261,8 +267,9 @@ class RemoteClient(Client):
             with self._opening(path) as span:
                 session = await self._uplink.ready()
                 pending = PendingStream(stream, item, path)
-                raw = encode(input, session.format)
-                self._subscribe(session, path, raw, pending, stream, span)
+                format: Format = "json" if item is _PLAIN else session.format
+                raw = encode(input, format)
+                self._subscribe(session, path, raw, pending, stream, span, format)
             return pending.stop
 
         return start
@@ -275,9 +282,12 @@ class RemoteClient(Client):
         pending: PendingStream,
         items: Items[Any],
         span: Span | None,
+        format: Format | None = None,
     ) -> str:
-        """Ask for a stream; return the request's id."""
+        """Ask for a stream, *raw* being of *format*; return the request's id."""
         fields = self._with(span)
+        if format is not None and format != session.format:
+            fields = {**fields, "input_format": format}
         if items.idle_timeout is not None:
             # The producer is told too, but the consumer's own clock decides.
             idle_ms = int(items.idle_timeout * 1000) + GRACE_MS
