@@ -16,9 +16,10 @@ from alknet.wire.link import Link
 async def why_not_listen(address: Address) -> str | None:
     """Return why nobody can listen at *address* now, None if one can; nobody hears of it."""
     try:
-        if address.scheme == "quic":
+        if address.scheme in ("quic", "dns"):
             for each in await bound(address):
                 each.close()
+        if address.scheme == "quic":
             return None
         listeners = await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:

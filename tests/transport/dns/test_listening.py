@@ -18,6 +18,7 @@ from alknet.transport.address import Address
 from alknet.transport.dns import dialling
 from alknet.transport.dns.dialling import dial, servers
 from alknet.transport.guard import doorkeeper
+from alknet.transport.probe import why_not_listen
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 
 from ...contract.roads import GATE, TRUST
@@ -58,6 +59,14 @@ async def test_anybody_may_ask_by_udp_and_by_tcp(ask):
         question = dns.message.make_query(ZONE, "SOA")
         answer = await ask(question, "127.0.0.1", timeout=5, port=port_of(url))
         assert answer.rcode() == dns.rcode.NOERROR
+        assert answer.answer
+
+
+async def test_an_answer_leaves_from_where_the_question_came_in():
+    """A resolver takes no other, and this machine has more addresses than one."""
+    async with listening(url=f"dns://0.0.0.0:0/{ZONE}") as (url, _):
+        question = dns.message.make_query(ZONE, "SOA")
+        answer = await dns.asyncquery.udp(question, "127.0.0.2", timeout=5, port=port_of(url))
         assert answer.answer
 
 
@@ -229,5 +238,14 @@ async def test_a_name_server_of_another_zone_says_so():
 
 async def test_a_port_that_is_taken_is_said_with_the_reason():
     async with listening() as (url, _):
+        with pytest.raises(SettingsError, match=r"cannot listen at .*: address already in use"):
+            await road.listen(url, echo, limits=DEFAULT_LIMITS)
+
+
+async def test_a_port_at_which_another_name_server_hears_datagrams_is_in_use():
+    with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as other:
+        await other.bind(("127.0.0.1", 0))
+        url = f"dns://127.0.0.1:{other.getsockname()[1]}/{ZONE}"
+        assert await why_not_listen(Address.parse(url)) == "address already in use"
         with pytest.raises(SettingsError, match=r"cannot listen at .*: address already in use"):
             await road.listen(url, echo, limits=DEFAULT_LIMITS)

@@ -1,10 +1,9 @@
 """Listening: the node is the name server of a zone, at a UDP and a TCP port of the same number."""
 
-import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
@@ -22,11 +21,11 @@ from alknet.transport.gate import OPEN, Gate
 from alknet.transport.guard import counted, guarded
 from alknet.transport.listener import Serve
 from alknet.transport.tls import PROTOCOL
+from alknet.transport.udp import UdpSocket, bound
 from alknet.wire.limits import Limits
 
 log = structlog.get_logger("alknet.transport")
 
-_DATAGRAM_BYTES: Final = 4096
 _DATAGRAMS_IN_A_ROW: Final = 8
 _READ_BYTES: Final = 65536
 _MOST_CONNECTIONS: Final = 64
@@ -43,7 +42,7 @@ class Port:
     def __init__(
         self,
         address: Address,
-        udp: socket.socket,
+        udp: list[UdpSocket],
         tcp: list[trio.SocketListener],
         *,
         serve: Serve,
@@ -88,9 +87,11 @@ class Port:
 
     async def _answer(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
         """Answer, and do what is due when it is due, until that scope is cancelled."""
-        with self._udp, trio.CancelScope(shield=True) as scope:
+        with ExitStack() as stack, trio.CancelScope(shield=True) as scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read)
+                for udp in self._udp:
+                    stack.callback(udp.close)
+                    nursery.start_soon(self._read, udp)
                 nursery.start_soon(
                     partial(trio.serve_listeners, self._take, self._tcp, handler_nursery=nursery)
                 )
@@ -103,25 +104,41 @@ class Port:
 
     # Datagrams.
 
-    async def _read(self) -> None:
+    async def _read(self, udp: UdpSocket) -> None:
         while True:
-            await wait_readable(self._udp)
+            await wait_readable(udp.raw)
             for _ in range(_DATAGRAMS_IN_A_ROW):
                 try:
-                    wire, source = self._udp.recvfrom(_DATAGRAM_BYTES)
-                except OSError:
-                    # Empty; or a message of ours has found nobody, and that is told here.
+                    received = udp.receive()
+                except OSError as error:
+                    # Of the network, which may come back; a name server does not end for it.
+                    log.warning("cannot receive", port=udp.port, why=in_words(error))
                     break
-                self._datagram(wire, source)
+                if received is None:
+                    break
+                self._datagrams(udp, *received)
             await trio.lowlevel.checkpoint()
 
-    def _datagram(self, wire: bytes, source: tuple[str, int]) -> None:
-        def send(reply: bytes) -> None:
-            # Full, or on its way down: what is lost is asked for again.
-            with suppress(OSError):
-                self._udp.sendto(reply, source)
+    def _datagrams(
+        self,
+        udp: UdpSocket,
+        data: bytes,
+        source: tuple[Any, ...],
+        stride: int,
+        _: int,
+        local: str | None,
+    ) -> None:
+        """Take what the kernel has put together, which is of one sender, a datagram at a time."""
 
-        self._message(wire, source[0], source[1], send, is_udp=True)
+        def send(reply: bytes) -> None:
+            # From where the query came in, or no resolver would take it. What cannot be sent, or
+            # not now, is lost, and asked for again.
+            with suppress(OSError):
+                udp.send((reply, source, 0, 0, local))
+
+        size = stride or len(data)
+        for start in range(0, len(data), size or 1):
+            self._message(data[start : start + size], source[0], source[1], send, is_udp=True)
 
     def _message(
         self, wire: bytes, host: str, port: int, send: Callable[[bytes], None], *, is_udp: bool
@@ -237,7 +254,7 @@ async def listen(
     address = Address.parse(url)
     Zone(address.zone)
     udp, tcp = await _bind(address)
-    address = address.at(udp.getsockname()[1])
+    address = address.at(udp[0].port)
     port = Port(address, udp, tcp, serve=serve, gate=gate, limits=limits)
     async with trio.open_nursery() as nursery:
         try:
@@ -249,28 +266,16 @@ async def listen(
             port.close()
 
 
-async def _bind(address: Address) -> tuple[socket.socket, list[trio.SocketListener]]:
-    """Return a UDP socket and TCP listeners at the same port."""
+async def _bind(address: Address) -> tuple[list[UdpSocket], list[trio.SocketListener]]:
+    """Return sockets that hear datagrams, and listeners, all at the same port."""
     for left in reversed(range(_TRIES)):
-        listeners: list[trio.SocketListener] = []
+        udp: list[UdpSocket] = []
         try:
-            listeners = await trio.open_tcp_listeners(address.port, host=address.host, backlog=None)
-            first = listeners[0].socket
-            udp = socket.socket(first.family, socket.SOCK_DGRAM)
-            udp.setblocking(False)
-            try:
-                udp.bind(first.getsockname())
-            except OSError:
-                udp.close()
-                raise
+            udp = await bound(address)
+            return udp, await trio.open_tcp_listeners(udp[0].port, host=address.host)
         except OSError as error:
-            for each in listeners:
-                await each.aclose()
-            if address.port == 0 and left:
-                continue
-            raise SettingsError(f"cannot listen at {address}: {in_words(error)}") from None
-        # A name of several addresses is listened at by the first alone.
-        for each in listeners[1:]:
-            await each.aclose()
-        return udp, listeners[:1]
+            for each in udp:
+                each.close()
+            if address.port != 0 or not left:
+                raise SettingsError(f"cannot listen at {address}: {in_words(error)}") from None
     raise AssertionError("the last try returns or raises")
