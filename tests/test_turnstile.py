@@ -11,10 +11,14 @@ def stile():
     return Turnstile()
 
 
-def used(stile, party, seconds, *, is_done=True):
-    """Return the share of a link of *party* that has used the thread for *seconds*."""
+A_TURN = 0.0001
+
+
+def used(stile, party, seconds, *, is_done=True, turns=1):
+    """Return the share of a link of *party* that has used the thread for *seconds*, in *turns*."""
     share = stile.share(party)
-    share.spent(seconds, is_done=is_done)
+    for _ in range(turns):
+        share.spent(seconds / turns, is_done=is_done)
     return share
 
 
@@ -31,20 +35,25 @@ async def test_a_link_that_is_alone_never_waits_however_much_it_does(stile):
 
 async def test_who_is_done_before_the_turn_is_over_does_not_wait_for_others(stile):
     used(stile, "busy", 0.2)
-    share = used(stile, "modest", 0.01)
+    share = used(stile, "modest", 0.2, turns=2100)
 
     assert not share.must_wait
     assert share.turn_seconds < 0.001
 
 
 @pytest.mark.parametrize(
-    ("links", "seconds", "is_done"),
-    [(1, 0.01, False), (1, 0.5, True), (50, 0.01, True)],
-    ids=["has more to say", "has used much", "has used much over many links"],
+    ("links", "use"),
+    [
+        (1, {"seconds": 0.9 * A_TURN, "is_done": False}),
+        (1, {"seconds": 1.1 * A_TURN}),
+        (1, {"seconds": 0.5, "turns": 10_000}),
+        (50, {"seconds": 0.01, "turns": 200}),
+    ],
+    ids=["has more to say", "says much at once", "has used much", "has used much over many links"],
 )
-async def test_who_uses_much_waits_where_others_are_there(stile, links, seconds, is_done):
+async def test_who_uses_much_waits_where_others_are_there(stile, links, use):
     used(stile, "other", 0.01)
-    shares = [used(stile, "busy", seconds, is_done=is_done) for _ in range(links)]
+    shares = [used(stile, "busy", **use) for _ in range(links)]
 
     assert shares[-1].must_wait
 

@@ -180,7 +180,8 @@ class Share:
             self.must_wait = False
         else:
             self.turn_seconds = _TURN_SECONDS
-            self.must_wait = not is_done or party.at(now) > _FAIR_PART * _MEMORY_SECONDS
+            has_filled = not is_done or seconds > _TURN_SECONDS
+            self.must_wait = has_filled or party.at(now) > _FAIR_PART * _MEMORY_SECONDS
         if self._has_waited:
             self._has_waited = False
             self._turnstile.rest(seconds)

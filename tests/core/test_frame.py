@@ -193,3 +193,22 @@ def test_a_large_frame_may_come_in_thousands_of_parts():
         events += decoder.feed(stream[at : at + 1000])
 
     assert [len(event.item) for event in events] == [4_000_002]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_large_envelope_is_announced_before_it_is_looked_at(format):
+    mebibyte = 1 << 20
+    stream = item(format, 1, "x" * mebibyte) + ping(format, 2)
+    decoder = Decoder(format, framed=True)
+
+    assert not decoder.completes_large(len(stream))
+    decoder.feed(stream[: mebibyte + 10])
+    missing = stream.index(ping(format, 2)) - mebibyte - 10
+    assert not decoder.completes_large(missing - 1)
+    assert decoder.completes_large(missing)
+    assert len(decoder.feed(stream[mebibyte + 10 :])) == 2
+    assert not decoder.completes_large(100)
+
+    whole = Decoder(format, framed=False)
+    assert whole.completes_large(mebibyte + 1)
+    assert not whole.completes_large(mebibyte)

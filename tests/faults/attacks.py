@@ -40,6 +40,12 @@ def said(type_, id_, **payload):
     return framed(json.dumps({"type": type_, "id": id_, "payload": payload}).encode())
 
 
+def gigantic():
+    """Return an envelope of nearly 16 MiB, of the kind that takes longest to look at."""
+    start = b'{"type":"call.requested","id":"1","payload":{"operationId":"/echo/none","input":['
+    return start + b"1," * (8 * 2**20 - 100) + b"1]}}"
+
+
 class Attacker:
     def __init__(self, url, key):
         self.url = url
@@ -125,6 +131,18 @@ class Attacker:
         ]
         await self.repeat([b"".join(replies) * (BATCH // 5)])
 
+    async def frames_that_say_nothing(self):
+        """Pings, and the fragments of a message that never ends."""
+        nothing = framed(b"are you there", b"\x89") + framed(b"", b"\x00")
+
+        async def attack(stream):
+            await stream.send_all(framed(b"", b"\x02"))
+            while True:
+                await stream.send_all(nothing * BATCH)
+                self.strike()
+
+        await self.let_in(attack)
+
     async def windows_never_granted(self):
         async def attack(stream):
             for number in range(50):
@@ -176,6 +194,10 @@ class Attacker:
             b'{"type":"call.requested","id":"1","payload":{"operationId":"/echo/none","input":'
         )
         await self.repeat([framed(largest + text.encode() + b"}}")])
+
+    async def gigantic_frames(self):
+        """As large as is allowed where nothing is said about it."""
+        await self.repeat([framed(gigantic())])
 
     async def compressed_bombs(self):
         """A megabyte of zeros in a kilobyte, for whoever agrees to inflate."""
@@ -237,6 +259,7 @@ ATTACKS = [
     "flood_of_requests",
     "ids_reused",
     "replies_never_asked_for",
+    "frames_that_say_nothing",
     "windows_never_granted",
     "streams_never_read",
     "giant_frames",

@@ -187,7 +187,7 @@ class Session(Replies):
         return Turns(self.link, turnstile().share(party))
 
     async def _read(self) -> None:
-        link, feed, heartbeat = self.link, self._decoder.feed, self._heartbeat
+        link, decoder, heartbeat = self.link, self._decoder, self._heartbeat
         takers, outbox, turns = self._takes, self.outbox, self._turns()
         try:
             while True:
@@ -197,7 +197,13 @@ class Session(Replies):
                     return
                 await turns.begin()
                 for part in turns.parts(data):
-                    for event in feed(part):
+                    if decoder.completes_large(len(part)):
+                        turns.end(is_done=False)
+                        events = await trio.to_thread.run_sync(decoder.feed, part)
+                        await turns.begin()
+                    else:
+                        events = decoder.feed(part)
+                    for event in events:
                         if turns.is_over:
                             await turns.pause()
                         taker = takers.get(type(event))

@@ -11,6 +11,8 @@ from alknet.wire.link import Link
 
 # However fast they are answered: a link that is alone on its node is read in such turns.
 _TURN_EVENTS: Final = 64
+# And after so long, however little came at a time.
+_BUSY_SECONDS: Final = 0.0003
 # So much of a byte stream is looked at in a turn.
 _TURN_BYTES: Final = 32 * 1024
 
@@ -21,13 +23,14 @@ class Turns:
     A turn lasts while what has been received is not used up, but no longer than the share says.
     """
 
-    __slots__ = ("_began", "_count", "_is_on", "_link", "_share", "_until")
+    __slots__ = ("_began", "_busy", "_count", "_is_on", "_link", "_share", "_until")
 
     def __init__(self, link: Link, share: Share | None) -> None:
         self._link = link
         self._share = share
         self._is_on = False
         self._count = 0
+        self._busy = 0.0
         self._began = 0.0
         self._until = inf
 
@@ -45,6 +48,7 @@ class Turns:
         if share.must_wait:
             await share.turn()
             self._count = 0
+            self._busy = 0.0
         self._is_on = True
         # What is counted is the thread's work, and not that of others on the same machine. To look
         # at the clock on the wall costs less.
@@ -63,21 +67,27 @@ class Turns:
         if self._share is None or not self._share.must_wait:
             await checkpoint()
             self._count = 0
+            self._busy = 0.0
         await self.begin()
         self._count += 1
 
     async def rest(self) -> None:
-        """End the turn if all that was received is used up."""
+        """End the turn if all that was received is used up, or if the turn is over."""
         if self._link.is_behind:
+            if perf_counter() > self._until:
+                await self.pause()
             return
         self.end(is_done=True)
-        if self._count >= _TURN_EVENTS:
+        if self._count >= _TURN_EVENTS or self._busy > _BUSY_SECONDS:
             # Not every link lets others go on before it returns what it has.
             self._count = 0
+            self._busy = 0.0
             await checkpoint()
 
     def end(self, *, is_done: bool) -> None:
         """End the turn; *is_done* if all that was received is used up."""
         if self._is_on and self._share is not None:
             self._is_on = False
-            self._share.spent(thread_time() - self._began, is_done=is_done)
+            seconds = thread_time() - self._began
+            self._busy += seconds
+            self._share.spent(seconds, is_done=is_done)

@@ -5,6 +5,7 @@ is joined to a TCP or TLS link. Nothing runs in the background: who receives als
 farewells, as a session that always reads does.
 """
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
@@ -21,8 +22,10 @@ _UNSUPPORTED_DATA: Final = 1003
 _CLOSING_SECONDS: Final = 2.0
 # A run of frames is cut into messages of this size, far below any limit on a message.
 _RUN_BYTES: Final = 64 * 1024
+# What is larger is sent, and received, so much at a time, and others go on in between.
+_LARGE_BYTES: Final = 256 * 1024
 # So many frames that are no messages, pings or fragments, are worked off before others get a turn.
-_IDLE_FRAMES: Final = 64
+_IDLE_FRAMES: Final = 32
 
 
 class MessageLink(Link):
@@ -56,8 +59,18 @@ class MessageLink(Link):
     # Sending.
 
     async def send(self, chunks: list[bytes]) -> None:
-        self._put(chunks)
-        await self._flush()
+        for run in self._runs(chunks):
+            self._put(run)
+            await self._flush()
+
+    def _runs(self, chunks: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield *chunks* in pieces that are not too large, if they are a stream of bytes."""
+        if not self.framed:
+            yield chunks
+            return
+        for chunk in chunks:
+            for start in range(0, len(chunk), _LARGE_BYTES):
+                yield [chunk[start : start + _LARGE_BYTES]]
 
     def send_nowait(self, chunks: list[bytes]) -> list[bytes]:
         if self._sending.locked():
@@ -144,6 +157,8 @@ class MessageLink(Link):
             data = await self._below.receive()
             if not data:
                 raise self._gone()
+            if connection.buffered > _LARGE_BYTES:
+                await turnstile().step()
             connection.feed(data)
 
     async def _answer(self) -> None:

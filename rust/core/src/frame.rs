@@ -60,6 +60,16 @@ impl Splitter {
         self.partial.len()
     }
 
+    /// Bytes that the frame in the buffer lacks; 0 if there is none, or if its length has not come.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.partial
+            .split_first_chunk::<PREFIX_BYTES>()
+            .map_or(0, |(prefix, body)| {
+                (u32::from_be_bytes(*prefix) as usize).saturating_sub(body.len())
+            })
+    }
+
     /// Hand every body that is whole now to *sink*, in order.
     ///
     /// # Errors

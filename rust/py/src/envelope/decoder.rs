@@ -12,7 +12,11 @@ use super::format::{self, FormatName};
 use super::names::Names;
 use super::value::limits;
 use crate::buffer::Bytes;
+use crate::detach::if_long;
 use crate::errors;
+
+/// What is larger takes so long that other threads are let run meanwhile.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Turns received bytes into events.
 ///
@@ -120,6 +124,19 @@ impl Decoder {
         self.splitter.as_ref().map_or(0, Splitter::buffered)
     }
 
+    /// Whether the next *size* bytes complete an envelope of more than 1 MiB.
+    ///
+    /// To look at one takes milliseconds, in which `feed` holds no lock of the interpreter: it is
+    /// worth a thread.
+    fn completes_large(&self, size: usize) -> bool {
+        match &self.splitter {
+            None => size > LARGE_BYTES,
+            Some(splitter) => {
+                splitter.buffered() > LARGE_BYTES && (1..=size).contains(&splitter.missing())
+            }
+        }
+    }
+
     /// "json" or "msgpack".
     #[getter]
     fn format<'py>(&self, py: Python<'py>) -> Bound<'py, pyo3::types::PyString> {
@@ -171,7 +188,10 @@ fn one<'py>(
     names: &mut Names,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     let mut event = Event::NONE;
-    envelope::decode(body, format, limits, &mut event).map_err(Failure::Envelope)?;
+    if_long(py, body.len() > LARGE_BYTES, || {
+        envelope::decode(body, format, limits, &mut event)
+    })
+    .map_err(Failure::Envelope)?;
     events::object(py, &event, names).map_err(Failure::Python)
 }
 
