@@ -16,8 +16,8 @@ from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Kind
 
 
-class Caller:
-    """Calls as *identity*, in the node that *home* is.
+class Caller(Client):
+    """The part of a client that says who calls: *identity*, in the node that *home* is.
 
     With *parent* it is the handler of that call: it acts for that handler's caller, may call only
     what the handler declared with `uses=`, and needs no scope for that. What this node does not

@@ -31,7 +31,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class LocalClient(Caller, Client):
+class LocalClient(Caller):
     """Calls the services of this process, and over its links the peers connected to it.
 
     With *parent* it is the `env` of a handler, as `Caller` says.
