@@ -236,6 +236,12 @@ async def test_who_has_fewer_rights_there_than_before_keeps_nothing(mock_clock):
             await it.derive()
 
 
+async def test_who_listens_for_locks_no_more_keeps_nothing():
+    async with world() as it:
+        await it.derive()
+    assert (len(it.kept), it.kept.get(DeriveEd25519(PATH), it.near.dispatcher.itself)) == (0, None)
+
+
 async def test_without_the_other_nodes_word_on_locks_nothing_is_kept():
     async with world("identity:forward", "secrets:sign") as it:
         await it.near.client.call(SignEd25519(PATH, b""))

@@ -111,6 +111,7 @@ async def test_shares_are_given_by_several_and_the_last_unlocks(node, alice_key,
     first = await ask("unlock", "--share-file", paths[0])
     again = await ask("unlock", "--share-file", paths[0])
     second = await ask("unlock", "--share-file", paths[1], "--json")
+    waiting = await ask("status")
     async with typist("unlock", "--shares", "--node", node.url, "--identity", alice_key) as person:
         await person.sees("Share 1: ")
         await person.types(two + "\n")
@@ -127,6 +128,7 @@ async def test_shares_are_given_by_several_and_the_last_unlocks(node, alice_key,
     assert again.code == 1
     assert "given already" in again.stderr
     assert (second.json["given"], second.json["missing"]) == (2, 1)
+    assert "locked, 2 shares given, 1 missing: alknet unlock --shares" in waiting.stdout
     assert left.code == 1
     assert done == (0, f"\r\nunlocked {FINGERPRINT}\r\n", "")
     assert not node.vault.is_locked()

@@ -83,9 +83,12 @@ async def test_shares_of_several_peers_unlock_together(shares):
             second = await carol.call(GiveShare(shares[0].upper()))
             assert (first.given, first.missing, first.status.locked) == (1, 2, True)
             assert (second.given, second.missing, second.status.locked) == (2, 1, True)
+            status = await node.client.call(Status())
+            assert (status.shares_given, status.shares_missing) == (2, 1)
             done = await node.client.call(GiveShare(shares[2]))
             assert (done.given, done.missing) == (3, 0)
             assert (done.status.locked, done.status.identity) == (False, IDENTITY)
+            assert (done.status.shares_given, done.status.shares_missing) == (0, 0)
             with pytest.raises(AlreadyUnlocked):
                 await bob.call(GiveShare(shares[1]))
         assert node.vault.keyring().ed25519(PATH)

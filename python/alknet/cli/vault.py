@@ -109,6 +109,17 @@ async def _give_shares(target: Target, source: ShareSource, *, as_json: bool) ->
         emit(f"locked: {taken.given} given, {more} needed")
 
 
+def _in_words(vault: VaultStatus) -> str:
+    if not vault.locked:
+        return "unlocked"
+    if not vault.shares_given:
+        return "locked: alknet unlock"
+    return (
+        f"locked, {vault.shares_given} shares given, {vault.shares_missing} missing: "
+        f"alknet unlock --shares"
+    )
+
+
 def _check_identity(target: Target, keyring: Keyring) -> None:
     """Refuse a phrase that gives another identity than the node should have."""
     key = keyring.ed25519(IDENTITY_PATH).public_key
@@ -170,7 +181,7 @@ async def status(target: Target, as_json: AsJson = False) -> None:
     table.add_row("node", Text(printable(pong.node)))
     table.add_row("url", f"{target.url} ({milliseconds:.1f} ms)")
     if vault is not None:
-        table.add_row("vault", "locked: alknet unlock" if vault.locked else "unlocked")
+        table.add_row("vault", _in_words(vault))
         table.add_row("identity", vault.identity or "none while it is locked")
         swap = "kept out of swap" if vault.memory_locked else "may be written to swap"
         table.add_row("memory", swap)

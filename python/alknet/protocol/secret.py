@@ -77,11 +77,16 @@ class Password(msgspec.Struct, frozen=True):
 
 
 class VaultStatus(msgspec.Struct, frozen=True):
-    """Whether the vault can derive, and whether its memory is kept out of swap."""
+    """Whether the vault can derive, and whether its memory is kept out of swap.
+
+    While it is locked, `shares_given` of its phrase wait for at least `shares_missing` more.
+    """
 
     locked: bool
     memory_locked: bool
     identity: str | None = None
+    shares_given: int = 0
+    shares_missing: int = 0
 
 
 class SharesGiven(msgspec.Struct, frozen=True):

@@ -88,22 +88,30 @@ class Derived:
 
     async def follow(self, node: LinkedNode) -> None:
         """Drop what is kept whenever *node* says so, or says nothing for too long; never return."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._expire)
-            while True:
-                changed, session = node.changed, node.session
-                if session is not None:
-                    if node.scopes != self._scopes:
-                        self.wipe("this node has other rights there than before")
-                        self._scopes = node.scopes
-                    await self._watch(session)
-                elif node.is_refused:
-                    self.wipe("this node is not let in there any more")
-                with trio.move_on_at(self._until):
-                    await changed.wait()
-                    continue
-                self.wipe(f"there was no link for {self._away:g} s")
-                await changed.wait()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._expire)
+                while True:
+                    await self._follow(node, node.changed, node.session)
+        finally:
+            # Nobody listens for locks any more.
+            self._until = -math.inf
+            self.wipe("the service has stopped")
+
+    async def _follow(self, node: LinkedNode, changed: trio.Event, session: Session | None) -> None:
+        """Do what is to be done with *session*, and return when it is another: when *changed*."""
+        if session is not None:
+            if node.scopes != self._scopes:
+                self.wipe("this node has other rights there than before")
+                self._scopes = node.scopes
+            await self._watch(session)
+        elif node.is_refused:
+            self.wipe("this node is not let in there any more")
+        with trio.move_on_at(self._until):
+            await changed.wait()
+            return
+        self.wipe(f"there was no link for {self._away:g} s")
+        await changed.wait()
 
     async def _watch(self, session: Session) -> None:
         """Follow the locks of the node at the end of *session* until that ends."""

@@ -62,6 +62,12 @@ class Gathering:
         self._begun.set()
         return gathered.shares
 
+    def waiting(self, tenant: str) -> tuple[int, int]:
+        """Return how many shares were given for *tenant*, and how many are missing."""
+        self._wipe_old()
+        found = self._gathered.get(tenant)
+        return (0, 0) if found is None else (found.shares.given, found.shares.missing or 0)
+
     def drop(self, tenant: str) -> None:
         """Wipe what was given for *tenant*."""
         found = self._gathered.pop(tenant, None)

@@ -195,21 +195,19 @@ class SecretService(Service, namespace="secrets"):
         if not self._vault.is_locked(tenant):
             raise AlreadyUnlocked("the vault is unlocked already: no share is needed")
         shares = self._gathering.give(tenant, request.share)
-        given, missing = shares.given, shares.missing or 0
+        given, missing = self._gathering.waiting(tenant)
         await self._note("secrets.share-given", context, missing=missing)
         if missing:
             return SharesGiven(given, missing, self._status(tenant))
         try:
-            status = await self._unlocked(
-                partial(shares.keyring, request.passphrase), tenant, context
-            )
+            await self._unlocked(partial(shares.keyring, request.passphrase), tenant, context)
         except InvalidInput as error:
             raise type(error)(
                 f"{error.message}; the {given} shares were dropped, all of them must be given again"
             ) from None
         finally:
             self._gathering.drop(tenant)
-        return SharesGiven(given, 0, status)
+        return SharesGiven(given, 0, self._status(tenant))
 
     @handler(concurrent=True)
     def status(self, _: Status, context: Context) -> VaultStatus:
@@ -278,10 +276,13 @@ class SecretService(Service, namespace="secrets"):
 
     def _status(self, tenant: str) -> VaultStatus:
         key = self._vault.identity(tenant)
+        given, missing = self._gathering.waiting(tenant)
         return VaultStatus(
             locked=self._vault.is_locked(tenant),
             memory_locked=memory_status().locked,
             identity=ssh_fingerprint(key.public_key) if key is not None else None,
+            shares_given=given,
+            shares_missing=missing,
         )
 
 
