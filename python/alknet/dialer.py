@@ -17,7 +17,7 @@ from alknet.call.session import Session
 from alknet.errors import AlknetError, CallError, Disconnected, Unreachable, first_of
 from alknet.identity import Identity
 from alknet.keys import CertifiedKey, Ed25519Key
-from alknet.protocol.directory import OperationSummary, Register
+from alknet.protocol.directory import Offer, Register
 from alknet.transport.admission import enter
 from alknet.transport.race import race
 from alknet.transport.road import Dial
@@ -171,7 +171,7 @@ class Dialer:
         node: Dispatcher,
         never: frozenset[str],
         changed: trio.Event,
-        offered: tuple[OperationSummary, ...],
+        offered: tuple[Offer, ...],
     ) -> None:
         while True:
             await changed.wait()
@@ -184,7 +184,7 @@ class Dialer:
                     log.warning("what is offered is out of date", urls=self.urls, why=str(error))
 
 
-def _of_node(node: Dispatcher, never: frozenset[str]) -> tuple[OperationSummary, ...]:
+def _of_node(node: Dispatcher, never: frozenset[str]) -> tuple[Offer, ...]:
     return (*own(node.registry), *passed_on(node.peers, never=never))
 
 

@@ -107,3 +107,9 @@ class AccessRule(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether anybody may call, known or not."""
         return not (self.all_of or self.any_of or self.resource_type)
+
+    def is_met_by(self, identity: Identity) -> bool:
+        """Whether *identity* has the scopes; the resource is another question."""
+        return all(map(identity.has, self.all_of)) and (
+            not self.any_of or any(map(identity.has, self.any_of))
+        )

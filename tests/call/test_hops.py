@@ -13,7 +13,7 @@ from alknet.call.offer import own, passed_on
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import DeadlineExceeded, InvalidInput, NotFound, Unavailable
-from alknet.identity import Identity
+from alknet.identity import AccessRule, Identity
 from alknet.protocol.directory import ListPeers
 from alknet.testing import DelayedLink, memory_pair
 from alknet.wire.limits import MOST_HOPS
@@ -257,7 +257,7 @@ class Offering:
     def offers(self):
         for node, names in self.names.items():
             for name in names:
-                yield node, name, "query", False
+                yield node, name, "query", False, AccessRule()
 
 
 # Over real links, by the public face.

@@ -212,7 +212,8 @@ async def test_a_target_that_refuses_is_told_apart():
     ],
 )
 async def test_what_is_no_host_or_no_port_is_said(host, port, message):
-    async with forwarding(ForwardingPolicy("allow")) as (forwarder, _):
+    """Before it is judged: what a peer makes up is not logged either."""
+    async with forwarding(ForwardingPolicy("deny")) as (forwarder, _):
         with pytest.raises(InvalidInput, match=message):
             async with forwarder.open(host, port, **ASKED):
                 pass

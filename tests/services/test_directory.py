@@ -96,6 +96,60 @@ async def test_peers_are_listed_with_what_they_have_registered(node, alice):
     assert [each.peer_id for each in peers] == ["alice"]
 
 
+CALLS = {
+    "echo/say": {"text": "hi"},
+    "echo/shout": {"text": "hi"},
+    "echo/count": {"to": 1},
+    "echo/whisper": {"text": "hi"},
+}
+
+
+@pytest.mark.parametrize("only", [None, {"echo/say", "services/peers"}], ids=["any", "held"])
+@pytest.mark.parametrize(
+    "scopes", [(), ("echo:shout",), ("echo:*",), ("*",)], ids=["none", "one", "echo", "all"]
+)
+async def test_of_a_peer_is_listed_what_could_be_called_and_nothing_else(
+    node, worker, scopes, only
+):
+    identity = Identity(
+        "carol",
+        frozenset({"services:peers", *scopes}),
+        only=None if only is None else frozenset(only),
+    )
+    carol = node.dispatcher.client(identity)
+    listed = {
+        name
+        for each in (await carol.call(ListPeers())).peers
+        for name in each.operations
+        if each.peer_id == "worker-1"
+    }
+
+    for name, given in CALLS.items():
+        try:
+            if name == "echo/count":
+                async with carol.invoke_stream(f"/worker-1/{name}", given) as items:
+                    await anext(items)
+            else:
+                await carol.invoke(f"/worker-1/{name}", given)
+        except Forbidden:
+            assert name not in listed
+        else:
+            assert name in listed
+
+
+async def test_what_could_be_overheard_is_listed_to_nobody_who_would_be(node, worker, alice):
+    assert "echo/whisper" in {
+        name for each in (await alice.call(ListPeers())).peers for name in each.operations
+    }
+    [session] = [each for each in node.sessions if each.peer == "alice"]
+    session.link.is_confidential = False
+    assert "echo/whisper" not in {
+        name for each in (await alice.call(ListPeers())).peers for name in each.operations
+    }
+    with pytest.raises(Forbidden, match="could be listened to"):
+        await alice.invoke("/worker-1/echo/whisper", {"text": "hi"})
+
+
 async def test_listing_peers_and_registering_need_scopes(keyring):
     settings = node_settings(peer("alice", ALICE_KEY))
     async with open_node(settings, keyring=keyring) as node:

@@ -42,13 +42,35 @@ class PayloadType:
     def decode(self, raw: bytes, format: Format) -> Any:
         """Return the value that *raw* holds.
 
+        Bytes may be base64 text in msgpack too, and so may what else JSON writes as text: an
+        untyped caller does not know what it stands for.
+
         Raises:
             InvalidInput: it does not fit the type; `details["field"]` says where.
         """
         try:
+            return self._read(raw, format)
+        except InvalidInput as error:
+            if format == "json":
+                raise
+            return self._read_as_json(raw, error)
+
+    def _read(self, raw: bytes, format: Format) -> Any:
+        try:
             return self._json(raw) if format == "json" else self._msgpack(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise unfit(error) from None
+
+    def _read_as_json(self, raw: bytes, otherwise: InvalidInput) -> Any:
+        """Return what *raw*, of msgpack, holds by the rules of JSON; or raise *otherwise*."""
+        try:
+            value = msgspec.msgpack.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise otherwise from None
+        try:
+            return self.convert(value)
+        except RecursionError:
+            raise otherwise from None
 
     def convert(self, value: Any) -> Any:
         """Return the typed value of JSON-like *value* (dicts, lists, str, ...).
@@ -67,7 +89,7 @@ class PayloadType:
         It is written and read again, as on its way over a link.
         """
         try:
-            self.decode(_encode_msgpack(value), "msgpack")
+            self._read(_encode_msgpack(value), "msgpack")
         except InvalidInput as error:
             return error
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Set
 from itertools import count
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import trio
 
-from alknet.call.access import unknown
+from alknet.call.access import confined, unknown
 from alknet.call.client import ANY, HERE, Client
 from alknet.call.context import Context
 from alknet.call.remote import RemoteClient
 from alknet.call.session import Session
 from alknet.errors import NotFound
-from alknet.identity import Identity
+from alknet.identity import AccessRule, Identity
 from alknet.protocol.request import Kind
 from alknet.protocol.worker import Heartbeat
+
+_OPEN: Final = AccessRule()
+NO_RULES: Final[Mapping[str, AccessRule]] = MappingProxyType({})
 
 
 class Heard(NamedTuple):
@@ -35,6 +39,7 @@ class Peers:
         self._connected: dict[str, list[Session]] = {}
         self._offered: dict[Session, Mapping[str, Kind]] = {}
         self._confidential: dict[Session, Set[str]] = {}
+        self._rules: dict[Session, Mapping[str, AccessRule]] = {}
         self._turns = count(1)
         self._last_turn: dict[Session, int] = {}
         self._heard: dict[Session, Heard] = {}
@@ -48,6 +53,7 @@ class Peers:
         """Forget *session* and what came over it."""
         offered = self._offered.pop(session, None)
         self._confidential.pop(session, None)
+        self._rules.pop(session, None)
         self._last_turn.pop(session, None)
         self._heard.pop(session, None)
         sessions = self._connected.get(session.peer, [])
@@ -64,10 +70,12 @@ class Peers:
         operations: Mapping[str, Kind],
         *,
         confidential: Set[str] = frozenset(),
+        rules: Mapping[str, AccessRule] = NO_RULES,
     ) -> str:
         """Note which *operations* the peer of *session* answers; return its name in paths.
 
-        Those in *confidential* may not come by a link that others can listen to.
+        Those in *confidential* may not come by a link that others can listen to. *rules* are what
+        the peer asks of their callers, of those of which it asks something.
         """
         sessions = self._connected.setdefault(session.peer, [])
         if session in sessions:
@@ -75,6 +83,7 @@ class Peers:
         sessions.append(session)
         self._offered[session] = operations
         self._confidential[session] = confidential
+        self._rules[session] = rules
         self._change()
         return session.peer
 
@@ -185,20 +194,40 @@ class Peers:
         session = self.route(node, f"{beyond}/{name}" if beyond else name)
         return RemoteClient(session, on_behalf_of=on_behalf_of, parent=parent, node=beyond or HERE)
 
-    def offers(self) -> Iterator[tuple[str, str, Kind, bool]]:
+    def offers(self) -> Iterator[tuple[str, str, Kind, bool, AccessRule]]:
         """Yield each connected peer with each operation that it has registered.
 
-        As its name, the operation's name and kind, and whether it is confidential.
+        As its name, the operation's name and kind, whether it is confidential, and what the peer
+        asks of its callers.
         """
         for node in sorted(self._connected):
             session = self._answering(node)
             if session is not None:
                 for name, kind in self._offered[session].items():
-                    yield node, name, kind, name in self._confidential[session]
+                    rule = self._rules[session].get(name, _OPEN)
+                    yield node, name, kind, name in self._confidential[session], rule
 
     def sessions(self) -> list[Session]:
         """Return every link, in order of its peer's name and then in the order they came."""
         return [session for _, of_peer in sorted(self._connected.items()) for session in of_peer]
+
+    def callable_by(self, identity: Identity | None, node: str, *, is_private: bool) -> list[str]:
+        """Return what *node* answers that *identity* may call, by a link that *is_private*.
+
+        The peer has the last word, and the only one about a rule that is about a resource.
+        """
+        session = self._answering(node)
+        if session is None:
+            return []
+        is_private = is_private and session.link.is_confidential
+        rules = self._rules[session]
+        return [
+            name
+            for name in self._offered[session]
+            if (is_private or not self.is_confidential(session, name))
+            and confined(name, identity) is None
+            and (identity is not None and rules.get(name, _OPEN).is_met_by(identity))
+        ]
 
     def names(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return each connected peer and the operations it has registered, in order of name."""

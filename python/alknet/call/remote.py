@@ -29,15 +29,12 @@ from alknet.call.wire_time import GRACE_MS, wire_deadline
 from alknet.errors import Disconnected, Forbidden
 from alknet.identity import Identity
 from alknet.protocol.request import AnyRequest, Duplex, Request, Subscription, Upload
-from alknet.wire.link import Format
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-# What is asked for without its type is written and read as JSON has it, over every link: only who
-# answers could know which text stands for bytes.
 _PLAIN: Final = PlainType()
 DEFAULT_TIMEOUT = 30.0
 
@@ -244,15 +241,12 @@ class RemoteClient(Client):
     ) -> RemoteCall:
         """Send the request; whoever awaits the call gets its reply."""
         session = self._uplink.session
-        format: Format = "json" if reply is _PLAIN else session.format
-        raw = encode(input, format)
+        raw = encode(input, session.format)
         callers = trio.current_effective_deadline()
         call = RemoteCall(session, path, reply, seconds)
         ask = session.pending.ask
         deadline_ms = wire_deadline(self._tighter(deadline if deadline < callers else callers))
         fields = self._fields if span is None else self._with(span)
-        if format != session.format:
-            fields = {**fields, "input_format": format}
         if fields:
             call.request_id = ask(path, raw, call, deadline_ms=deadline_ms, window=window, **fields)
         else:
@@ -267,9 +261,8 @@ class RemoteClient(Client):
             with self._opening(path) as span:
                 session = await self._uplink.ready()
                 pending = PendingStream(stream, item, path)
-                format: Format = "json" if item is _PLAIN else session.format
-                raw = encode(input, format)
-                self._subscribe(session, path, raw, pending, stream, span, format)
+                raw = encode(input, session.format)
+                self._subscribe(session, path, raw, pending, stream, span)
             return pending.stop
 
         return start
@@ -282,12 +275,9 @@ class RemoteClient(Client):
         pending: PendingStream,
         items: Items[Any],
         span: Span | None,
-        format: Format | None = None,
     ) -> str:
-        """Ask for a stream, *raw* being of *format*; return the request's id."""
+        """Ask for a stream; return the request's id."""
         fields = self._with(span)
-        if format is not None and format != session.format:
-            fields = {**fields, "input_format": format}
         if items.idle_timeout is not None:
             # The producer is told too, but the consumer's own clock decides.
             idle_ms = int(items.idle_timeout * 1000) + GRACE_MS

@@ -22,7 +22,7 @@ from alknet.protocol.forwarding import Decision, ForwardingPolicy, ForwardingRul
 from alknet.protocol.storage.record import RecordAudit
 from alknet.quota.quota import Quota
 from alknet.transport.address import bracket
-from alknet.transport.egress import Resolve, Resolver, connect_to
+from alknet.transport.egress import Resolve, Resolver, check_host, connect_to
 
 log = structlog.get_logger("alknet.forward")
 
@@ -164,7 +164,6 @@ class Forwarder:
         """Return the addresses of *host*, which may be one.
 
         Raises:
-            InvalidInput: it can be no name.
             Unavailable: there is no such name, or nobody says so in time.
         """
         bare = host.removeprefix("[").removesuffix("]")
@@ -199,6 +198,7 @@ class _Asker:
             Forbidden: there is none.
             CallError: *host* is no host, or its addresses are not known.
         """
+        check_host(host)
         policy = await self._forwarder.policy()
         # A name that is denied whatever its address is not even asked for: its owner would see it.
         decision = self._decide(policy, host, port, None)

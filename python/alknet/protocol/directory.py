@@ -21,6 +21,12 @@ class OperationSummary(msgspec.Struct, frozen=True):
     confidential: bool = False
 
 
+class Offer(OperationSummary, frozen=True):
+    """An operation that a peer answers, and what it asks of its callers there."""
+
+    access: AccessRule = AccessRule()
+
+
 class OperationSchema(msgspec.Struct, frozen=True):
     """Everything a caller needs to know; the schemas are JSON Schema 2020-12.
 
@@ -52,7 +58,7 @@ class OperationList(msgspec.Struct, frozen=True):
 
 
 class PeerSummary(msgspec.Struct, frozen=True):
-    """A connected peer and the operations it has registered with this node.
+    """A connected peer and the operations it has registered that the caller may call.
 
     `heartbeat` is what it has said last of itself, if it is a worker that does, and `heard_at` when
     this node heard it, in Unix seconds.
@@ -114,7 +120,10 @@ class Schema(Request[OperationSchema], frozen=True):
 
 @operation("services/peers", scopes=("services:peers",))
 class ListPeers(Request[PeerList], frozen=True):
-    """List the connected peers and what they have registered."""
+    """List the connected peers and, of what they have registered, what the caller may call.
+
+    Whether he may where a rule is about a resource, the peer alone can tell: that is listed.
+    """
 
 
 @operation("services/ping")
@@ -126,7 +135,8 @@ class Ping(Request[Pong], frozen=True):
 class Register(Request[Registered], frozen=True):
     """Offer the caller's own `operations` to this node, over the link that this call came by.
 
-    They are gone when the link is; registering again replaces the list.
+    They are gone when the link is; registering again replaces the list. Their `access` tells whom
+    to show them to; it is the caller of this that holds whoever calls them to it.
     """
 
-    operations: tuple[OperationSummary, ...]
+    operations: tuple[Offer, ...]

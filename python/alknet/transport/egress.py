@@ -34,6 +34,20 @@ _REASONS: Final[dict[int, Reason]] = {
 }
 
 
+def check_host(host: str) -> None:
+    """Refuse what can be no host before it is judged, logged or asked for.
+
+    Raises:
+        InvalidInput: it is too long, or has more than printable ASCII.
+    """
+    if len(host) > _LONGEST_NAME or not host.isascii() or not host.isprintable():
+        raise InvalidInput(
+            f"a host is an address or a name of at most {_LONGEST_NAME} ASCII characters; "
+            f"others are written in punycode (xn--...)",
+            details={"field": "host"},
+        )
+
+
 class Resolver:
     """Asks the system's resolver, with a bounded number of threads that wait for it."""
 
@@ -44,15 +58,8 @@ class Resolver:
         """Return the addresses of *host*, as RFC 6724 orders them; an address is its own.
 
         Raises:
-            InvalidInput: *host* can be no name.
             Unavailable: there is no such name, or no answer within *seconds*.
         """
-        if len(host) > _LONGEST_NAME or not host.isascii() or not host.isprintable():
-            raise InvalidInput(
-                f"a host is an address or a name of at most {_LONGEST_NAME} ASCII characters; "
-                f"others are written in punycode (xn--...)",
-                details={"field": "host"},
-            )
 
         def ask() -> list[str]:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -111,13 +111,16 @@ class DirectoryService(Service, namespace="services"):
         )
 
     @handler(concurrent=True)
-    def peers(self, _: ListPeers) -> PeerList:
+    def peers(self, _: ListPeers, context: Context) -> PeerList:
         return PeerList(
-            tuple(self._peer(*named) for named in self._home.peers.names()),
+            tuple(self._peer(name, context) for name, _ in self._home.peers.names()),
             tuple(HeadSummary(each.urls, each.name, each.why_away) for each in self._heads()),
         )
 
-    def _peer(self, name: str, operations: tuple[str, ...]) -> PeerSummary:
+    def _peer(self, name: str, context: Context) -> PeerSummary:
+        session, peers = context.session, self._home.peers
+        is_private = session is None or session.link.is_confidential
+        operations = tuple(peers.callable_by(context.identity, name, is_private=is_private))
         heard = self._home.peers.heard(name)
         if heard is None:
             return PeerSummary(name, operations)
@@ -143,7 +146,8 @@ class DirectoryService(Service, namespace="services"):
             )
         offered: dict[str, Kind] = {each.name: each.kind for each in request.operations}
         confidential = {each.name for each in request.operations if each.confidential}
-        node = self._home.peers.offer(session, offered, confidential=confidential)
+        rules = {each.name: each.access for each in request.operations if not each.access.is_open}
+        node = self._home.peers.offer(session, offered, confidential=confidential, rules=rules)
         return Registered(node=node, operations=len(offered))
 
     @handler(concurrent=True)
