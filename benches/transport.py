@@ -181,9 +181,6 @@ class Ours:
         async with connect(self.url, identity=_key(), expect=_pin(), format="msgpack") as client:
             yield client
 
-    def run(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: int) -> T:
-        return trio.run(work, *arguments)
-
     async def requests(self, count: int, in_flight: int) -> list[float]:
         took: list[float] = []
         request = Store(RECORD)
@@ -223,11 +220,6 @@ class Raw:
 
     def idle(self) -> Any:
         return raw_roads.idle(self.name, self.port)
-
-    def run(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: int) -> T:
-        if self.name == "asyncssh":
-            return asyncssh_road.run(work(*arguments))
-        return trio.run(work, *arguments)
 
     async def requests(self, count: int, in_flight: int) -> list[float]:
         return await raw_roads.echo(self.name, self.port, count, in_flight)
@@ -303,6 +295,13 @@ async def _hold(name: str, line: str, links: int) -> None:
         os._exit(0)
 
 
+def _run(name: str, work: Callable[..., Coroutine[Any, Any, T]], *arguments: int) -> T:
+    """Run *work* as the road called *name* wants it: asyncssh alone is the one of asyncio's."""
+    if name == "asyncssh":
+        return asyncssh_road.run(work(*arguments))
+    return trio.run(work, *arguments)
+
+
 def _busy(*processes: psutil.Process) -> float:
     times = [process.cpu_times() for process in processes]
     return sum(each.user + each.system for each in times)
@@ -326,13 +325,13 @@ def measure(name: str, load: Load) -> Figures:
     arguments = ("serve", name.split()[0]) if name in _NAMES else (name,)
     with _process(module, *arguments) as (server, line), _between(name, line) as line, pinned(1):
         road = _road(name, line)
-        road.run(road.requests, load.together // 10, 64)  # warm
-        alone = sorted(road.run(road.requests, load.alone, 1))
+        _run(name, road.requests, load.together // 10, 64)  # warm
+        alone = sorted(_run(name, road.requests, load.alone, 1))
         before, began = _busy(server, psutil.Process()), perf_counter()
-        together = sorted(road.run(road.requests, load.together, 64))
+        together = sorted(_run(name, road.requests, load.together, 64))
         took = perf_counter() - began
         busy = _busy(server, psutil.Process()) - before
-        seconds = min(road.run(road.stream, load.blocks) for _ in range(2))
+        seconds = min(_run(name, road.stream, load.blocks) for _ in range(2))
         memory = server.memory_info().rss
         with _process("benches.transport", "hold", name, line, str(load.links)):
             memory = server.memory_info().rss - memory

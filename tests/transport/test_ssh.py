@@ -5,10 +5,11 @@ import sys
 from contextlib import AsyncExitStack
 
 import pytest
+import structlog
 import trio
 
 from alknet import open_node
-from alknet.keys import ssh_fingerprint, ssh_public_line
+from alknet.keys import Ed25519Key, ssh_fingerprint, ssh_public_line
 from alknet.protocol.auth import ReloadKeys
 from alknet.runtime.vault import HOST_KEY_PATH
 from alknet.services.auth.keyset import Peer
@@ -70,6 +71,46 @@ async def test_a_key_that_is_not_listed_is_refused_and_its_holder_told_why(ssh):
     fingerprint = ssh_fingerprint(STRANGER_KEY.public_key)
     assert f"alknet: the key {fingerprint} is not listed here" in done.stderr
     assert "Permission denied (publickey)" in done.stderr
+
+
+async def test_who_does_not_hold_a_key_cannot_learn_that_it_is_listed(ssh):
+    """To be asked to sign means nothing: it is what happens with every key."""
+    ssh.write_key(ssh.key, STRANGER_KEY)
+
+    done = await ssh.run("-s", "127.0.0.1", "alknet", LogLevel="DEBUG1")
+
+    assert "Server accepts key" in done.stderr
+    assert "Permission denied" in done.stderr
+
+
+async def test_a_client_may_try_several_keys_and_is_turned_away_once(ssh):
+    others = [ssh.folder / f"other-{number}" for number in range(3)]
+    for path in others:
+        ssh.write_key(path, Ed25519Key.generate())
+    identities = [word for path in others for word in ("-o", f"IdentityFile={path}")]
+    with structlog.testing.capture_logs() as logs:
+        done = await ssh.run(*identities, "127.0.0.1", "id", IdentityFile=others[0])
+        with trio.fail_after(10):
+            while "connection ended" not in {each["event"] for each in logs}:
+                await trio.lowlevel.checkpoint()
+    assert done.returncode == 255
+    refused = [each for each in logs if each.get("result") == "reject"]
+    assert len(refused) == 1
+    assert refused[0]["why"].count("is not listed here") == 3
+
+    async with ssh.calling(*identities) as client:
+        assert await client.call("/head/echo/whoami") == "alice"
+
+
+async def test_a_client_may_not_try_keys_without_end(ssh):
+    others = [ssh.folder / f"other-{number}" for number in range(9)]
+    for path in others:
+        ssh.write_key(path, Ed25519Key.generate())
+    identities = [word for path in others for word in ("-o", f"IdentityFile={path}")]
+
+    done = await ssh.run(*identities, "127.0.0.1", "id", IdentityFile=others[0])
+
+    assert "you have tried 8 keys, the most that one connection may" in done.stderr
 
 
 async def test_a_host_key_that_is_not_the_nodes_is_not_believed(ssh, keyring):

@@ -120,6 +120,19 @@ async def test_one_connection_may_open_so_many_channels_and_no_more(monkeypatch)
         await another()
 
 
+async def test_nothing_is_kept_of_an_environment():
+    async with link_over("ssh") as ends:
+        connection, engine = ends.near._channel._connection, ends.near._channel._engine
+        session = connection.create_session(
+            lambda: Opened(engine), subsystem=NODE, encoding=None, env={"A": "x" * 10_000}
+        )
+        await engine.run(session)
+
+        channels = ends.far._channel._connection._channels.values()
+        assert len(channels) == 2
+        assert not any(channel._env for channel in channels)
+
+
 async def test_a_link_that_was_closed_says_so(keyring):
     async with link_over("ssh") as ends:
         await ends.far.aclose()

@@ -52,6 +52,16 @@ async def test_what_is_sent_comes_back_and_so_does_its_end(keyring, tmp_path, ho
     assert done.returncode == 0
 
 
+async def test_who_speaks_first_is_heard(keyring, tmp_path):
+    async def greet(stream):
+        await stream.send_all(b"220 ready")
+
+    async with target(greet) as port, visiting(keyring, tmp_path, f"127.0.0.1:{port}") as ssh:
+        for _ in range(5):
+            done = await ssh.run("-W", f"127.0.0.1:{port}", "127.0.0.1")
+            assert done.stdout == b"220 ready"
+
+
 async def test_what_the_policy_denies_is_refused_in_words_and_logged(keyring, tmp_path):
     async with target(hold) as port, visiting(keyring, tmp_path) as ssh:
         with structlog.testing.capture_logs() as logs:

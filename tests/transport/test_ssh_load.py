@@ -9,9 +9,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from alknet import connect, open_node
-from alknet.errors import CallError
+from alknet.errors import CallError, Disconnected
 from alknet.transport.ssh import paced
-from alknet.wire.limits import MIB
+from alknet.wire.limits import MIB, Limits
 
 from ..contract.roads import link_over
 from ..echo import Echo, Hold
@@ -77,6 +77,26 @@ async def test_a_peer_that_stalls_in_a_key_exchange_costs_no_memory(monkeypatch)
         ends.near._channel._engine.soon(connection._send_kexinit)
 
         assert await taken_from(ends.near) < 4 * MIB
+
+
+@pytest.mark.parametrize("way", [0, 1], ids=["out", "back"])
+async def test_a_peer_that_is_gone_without_a_word_is_found_out(way):
+    async with link_over("ssh", limits=Limits(silence_seconds=0.5)) as ends:
+        sender, receiver = ends.both[way]
+        receiver._channel._connection._transport.pause_reading()
+        receiver._channel._connection._cancel_keepalive_timer()
+
+        with trio.fail_after(5), pytest.raises(Disconnected, match="not responding to keepalive"):
+            await sender.receive()
+
+
+async def test_a_peer_that_only_listens_is_not_taken_for_gone():
+    async with link_over("ssh", limits=Limits(silence_seconds=0.3)) as ends:
+        with trio.move_on_after(1.0):
+            await ends.near.receive()
+            raise AssertionError("it was cut")
+        await ends.near.send([b"still here"])
+        assert await ends.far.receive() == b"still here"
 
 
 async def taken_from(sender):

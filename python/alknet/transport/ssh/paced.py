@@ -130,7 +130,7 @@ def options_of(limits: Limits) -> dict[str, Any]:
         "password_auth": False,
         "x509_trusted_certs": None,
         "login_timeout": limits.handshake_seconds,
-        "keepalive_interval": limits.silence_seconds / (_BEATS + 1),
+        "keepalive_interval": limits.silence_seconds / (_BEATS + 2),
         "keepalive_count_max": _BEATS,
         "rekey_bytes": REKEY_BYTES,
         "rekey_seconds": REKEY_SECONDS,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import asyncssh
 from asyncssh.constants import DISC_NO_MORE_AUTH_METHODS_AVAILABLE
@@ -37,6 +37,17 @@ class ServerConnection(Paced, asyncssh.SSHServerConnection):
         super().__init__(loop, options)
         self._is_let_in = is_let_in
         self._tries = 0
+
+    def create_server_channel(
+        self, *args: Any, **kwargs: Any
+    ) -> "asyncssh.SSHServerChannel[bytes]":
+        """Return a channel that keeps nothing of the environment which a client would have set.
+
+        There is no program that it could be for, and no end to how much may be sent of it.
+        """
+        channel = super().create_server_channel(*args, **kwargs)
+        vars(channel)["_process_env_request"] = lambda _: False
+        return channel
 
     async def validate_public_key(
         self, username: str, key_data: bytes, msg: bytes, signature: bytes

@@ -29,8 +29,9 @@ class ChannelStream(ByteStream):
 
     Trio's tasks never call asyncssh themselves, but have the engine do it.
 
-    The errors are anyio's. An end that was cut is a BrokenResourceError, one in good order an
-    EndOfStream. A `send` that is cancelled may have sent a part: close the stream after that.
+    It can be used when it is `attached` to its channel. The errors are anyio's. An end that was cut
+    is a BrokenResourceError, one in good order an EndOfStream. A `send` that is cancelled may have
+    sent a part: close the stream after that.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -49,6 +50,7 @@ class ChannelStream(ByteStream):
         self._readers = ParkingLot()
         self._writers = ParkingLot()
         self._gone = trio.Event()
+        self.attached = trio.Event()
 
     async def receive(self, max_bytes: int | None = None) -> bytes:
         """Return the next bytes, all that there are unless *max_bytes* says how many at most."""
@@ -116,11 +118,6 @@ class ChannelStream(ByteStream):
             self._engine.now(self._abort)
         await checkpoint()
 
-    @property
-    def peer_is_gone(self) -> trio.Event:
-        """Set when the channel is no more."""
-        return self._gone
-
     def _has_room(self) -> bool:
         if self._is_full:
             return False
@@ -145,6 +142,7 @@ class ChannelStream(ByteStream):
         self._channel = chan
         self._connection = chan.get_connection()
         chan.set_write_buffer_limits(_UNSENT_BYTES)
+        self.attached.set()
 
     def session_started(self) -> None:
         """Nothing more is needed to begin."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from alknet.errors import (
     RemoteProtocolError,
     traced,
 )
+from alknet.keys import Ed25519Key
 from alknet.protocol.auth import Denied, Granted
 from alknet.transport.gate import Gate
 from alknet.transport.guard import guarded, turned_away
@@ -99,9 +101,29 @@ class Visitor(asyncssh.SSHServer):
             await turn_away(connection, "the vault of this node is locked")
             raise Locked("nobody can come over SSH: the vault is locked, so there is no host key")
         self = cls(engine, name, gate, limits)
-        options = asyncssh.SSHServerConnectionOptions(
+        with ExitStack() as failing:
+            failing.callback(connection.close)
+            made = self._connection = ServerConnection(
+                engine.loop, self._options(*keys), self.is_let_in
+            )
+            failing.pop_all()
+            engine.connect(connection, made)
+        try:
+            await self._settled.wait()
+            if not self._has_passed:
+                raise self._why()
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self.aclose()
+            raise
+        return self
+
+    def _options(
+        self, host_key: Ed25519Key, identity: Ed25519Key
+    ) -> asyncssh.SSHServerConnectionOptions:
+        return asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: self,
-            server_host_keys=host_pairs(*keys),
+            server_host_keys=host_pairs(host_key, identity),
             server_version="alknet",
             encoding=None,
             line_editor=False,
@@ -111,20 +133,8 @@ class Visitor(asyncssh.SSHServer):
             x11_forwarding=False,
             window=WINDOW_BYTES,
             max_pktsize=PACKET_BYTES,
-            **options_of(limits),
+            **options_of(self._limits),
         )
-        made = ServerConnection(engine.loop, options, self.is_let_in)
-        self._connection = made
-        try:
-            engine.connect(connection, made)
-            await self._settled.wait()
-            if not self._has_passed:
-                raise self._why()
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await self.aclose()
-            raise
-        return self
 
     def _why(self) -> AlknetError:
         if self._refused:
@@ -282,8 +292,10 @@ class Visitor(asyncssh.SSHServer):
                 host, port, identity=identity, transport="ssh", remote=self.name
             ) as target:
                 opened.set_result(stream)
+                await _either(stream.attached, self._gone)
                 try:
-                    await splice(stream.plain, target)
+                    if stream.attached.is_set():
+                        await splice(stream.plain, target)
                 finally:
                     with trio.CancelScope(shield=True):
                         await stream.aclose()
@@ -297,6 +309,18 @@ class Visitor(asyncssh.SSHServer):
                 opened.set_exception(_prohibited("this node is ending the connection"))
                 self.channel_ended()
             raise
+
+
+async def _either(*events: trio.Event) -> None:
+    """Return when one of *events* is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for each in events:
+            nursery.start_soon(wait, each)
 
 
 async def _result(opened: "asyncio.Future[ChannelStream]") -> ChannelStream:
