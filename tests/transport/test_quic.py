@@ -14,6 +14,8 @@ from trio.testing import wait_all_tasks_blocked
 from alknet import connect, open_node
 from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport import road
+from alknet.transport.address import Address
+from alknet.transport.probe import why_not_listen
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 
 from ..contract.roads import GATE, TRUST, link_over
@@ -128,6 +130,16 @@ async def test_a_port_that_is_taken_cannot_be_listened_at():
         with pytest.raises(SettingsError, match=r"cannot listen at quic://.*: address already"):
             await road.listen(f"quic://127.0.0.1:{port}", print, limits=DEFAULT_LIMITS)
         nursery.cancel_scope.cancel()
+
+
+async def test_whether_a_port_could_be_listened_at_is_found_out():
+    async with listening() as (port, _):
+        taken = Address.parse(f"quic://127.0.0.1:{port}")
+        assert "address already in use" in await why_not_listen(taken)
+        # Of TCP it is another one.
+        free = Address.parse(f"tls://127.0.0.1:{port}")
+        assert await why_not_listen(free) is None
+    assert await why_not_listen(taken) is None
 
 
 async def test_a_port_may_have_the_number_of_one_of_tcp(keyring):
