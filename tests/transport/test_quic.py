@@ -217,6 +217,25 @@ async def test_a_link_of_which_nothing_is_heard_is_gone(autojump_clock):
         assert trio.current_time() - began < 10
 
 
+async def test_on_a_road_that_loses_a_twentieth_everything_arrives_once_and_in_order():
+    async with (
+        listening() as (port, arriving),
+        nat_before(port) as nat,
+        dialled(nat.port) as near,
+    ):
+        far = await arriving.receive()
+        nat.loss = 0.05
+        said = b"".join(b"%08d" % number for number in range(125_000))
+        for sender, receiver in ((near, far), (far, near)):
+            heard = b""
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sender.send, [said])
+                with trio.fail_after(60):
+                    while len(heard) < len(said):
+                        heard += await receiver.receive()
+            assert heard == said
+
+
 async def test_an_interruption_that_is_shorter_is_nothing(autojump_clock):
     autojump_clock.autojump_threshold = 0.05
     async with (
