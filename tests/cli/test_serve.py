@@ -45,6 +45,21 @@ async def test_it_prints_one_line_when_it_answers(stack):
     assert (done.code, done.stdout) == (0, "")
 
 
+async def test_it_is_called_over_quic(stack):
+    file = stack / "stack.toml"
+    file.write_text(file.read_text().replace("ws://", "quic://"))
+    async with running("serve", *config(stack), *phrase(stack)) as node:
+        url = (await node.line()).split()[1]
+        done = await alknet(
+            *("call", "/head/services/ping", "{}", "--node", url, "--expect", FINGERPRINT),
+            *("--identity", stack / "operator.key"),
+        )
+        assert (await node.end(signal.SIGTERM)).code == 0
+
+    assert url.startswith("quic://127.0.0.1:")
+    assert (done.code, done.json["node"]) == (0, "head"), done.stderr
+
+
 async def test_it_says_more_as_json(stack):
     async with running("serve", *config(stack), *phrase(stack), "--json") as node:
         ready = msgspec.json.decode(await node.line())

@@ -1,5 +1,6 @@
 """A router between two ends, that gives the inner one another port, or lets nothing through."""
 
+import random
 import socket
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,9 @@ class Nat:
 
     def __init__(self, server):
         self.is_blocked = False
+        # Which share of the datagrams is lost, by the same chance each time.
+        self.loss = 0.0
+        self._chance = random.Random(7)
         self.passed = 0
         self._server = server
         self._inner = bound()
@@ -42,7 +46,7 @@ class Nat:
             self._pass(self._inner, data, self._client)
 
     def _pass(self, through, data, to):
-        if not self.is_blocked:
+        if not self.is_blocked and self._chance.random() >= self.loss:
             self.passed += 1
             through.sendto(data, to)
 

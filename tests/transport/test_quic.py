@@ -14,6 +14,8 @@ from trio.testing import wait_all_tasks_blocked
 from alknet import connect, open_node
 from alknet.errors import Disconnected, SettingsError, Unreachable
 from alknet.transport import road
+from alknet.transport.address import Address
+from alknet.transport.probe import why_not_listen
 from alknet.wire.limits import DEFAULT_LIMITS, Limits
 
 from ..contract.roads import GATE, TRUST, link_over
@@ -130,6 +132,16 @@ async def test_a_port_that_is_taken_cannot_be_listened_at():
         nursery.cancel_scope.cancel()
 
 
+async def test_whether_a_port_could_be_listened_at_is_found_out():
+    async with listening() as (port, _):
+        taken = Address.parse(f"quic://127.0.0.1:{port}")
+        assert "address already in use" in await why_not_listen(taken)
+        # Of TCP it is another one.
+        free = Address.parse(f"tls://127.0.0.1:{port}")
+        assert await why_not_listen(free) is None
+    assert await why_not_listen(taken) is None
+
+
 async def test_a_port_may_have_the_number_of_one_of_tcp(keyring):
     async with open_node(node_settings(listen=("tls://127.0.0.1:0",)), keyring=keyring) as first:
         url = first.url.replace("tls", "quic")
@@ -203,6 +215,25 @@ async def test_a_link_of_which_nothing_is_heard_is_gone(autojump_clock):
             with pytest.raises(Disconnected, match="nothing was heard"):
                 await link.receive()
         assert trio.current_time() - began < 10
+
+
+async def test_on_a_road_that_loses_a_twentieth_everything_arrives_once_and_in_order():
+    async with (
+        listening() as (port, arriving),
+        nat_before(port) as nat,
+        dialled(nat.port) as near,
+    ):
+        far = await arriving.receive()
+        nat.loss = 0.05
+        said = b"".join(b"%08d" % number for number in range(125_000))
+        for sender, receiver in ((near, far), (far, near)):
+            heard = b""
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sender.send, [said])
+                with trio.fail_after(60):
+                    while len(heard) < len(said):
+                        heard += await receiver.receive()
+            assert heard == said
 
 
 async def test_an_interruption_that_is_shorter_is_nothing(autojump_clock):

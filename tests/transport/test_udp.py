@@ -99,6 +99,17 @@ async def test_that_nobody_is_there_is_told_and_the_socket_can_be_used_on():
         assert await received(listener, 1) == [(b"y", 0, 2, None)]
 
 
+async def test_an_address_that_nobody_can_have_says_nothing_about_the_road():
+    """Datagrams can be made up that come from port 0, and an answer cannot be sent there."""
+    with pair(*HOSTS[0]) as (sender, listener, address):
+        segments = sender.segments
+        assert sender.send((bytes(300), ("127.0.0.1", 0), 100, 2, None))
+        assert sender.failures
+        assert sender.segments == segments
+        assert sender.send((b"x", address, 0, 2, None))
+        assert await received(listener, 1) == [(b"x", 0, 2, None)]
+
+
 async def test_a_datagram_that_is_too_large_for_the_road_is_lost_and_no_fault():
     with pair(*HOSTS[0]) as (sender, listener, address):
         assert sender.send((bytes(65_600), address, 0, 2, None))

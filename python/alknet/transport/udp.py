@@ -49,7 +49,7 @@ _ANCILLARY_BYTES: Final = 256
 _BUFFER_BYTES: Final = 4 * 1024 * 1024
 # What the kernel cuts up in one call.
 _SEGMENTS: Final = 40
-# What says that this datagram did not leave, and nothing about the next.
+# What is said of a datagram that was sent, and says nothing about what is received.
 _LOST: Final = {
     errno.EMSGSIZE,
     errno.ENETUNREACH,
@@ -67,7 +67,7 @@ class UdpSocket:
 
     One that *listens* tells where datagrams came in; any other tells in `refusals` how often, since
     something came from there, the far end's kernel has said that nobody is there. `has_heard` says
-    whether anything ever came.
+    whether anything ever came, and `failures` counts what could not be sent.
 
     Raises:
         OSError: the address cannot be bound.
@@ -76,6 +76,7 @@ class UdpSocket:
     def __init__(
         self, family: socket.AddressFamily, address: SocketAddress, *, listens: bool
     ) -> None:
+        self.failures = 0
         self.refusals = 0
         self.has_heard = False
         self.raw = socket.socket(family, socket.SOCK_DGRAM)
@@ -127,7 +128,11 @@ class UdpSocket:
             set_where_known(level, errors, 1)
 
     def receive(self) -> Received | None:
-        """Return the next datagram, or several of one sender; None if there is none now."""
+        """Return the next datagram, or several of one sender; None if there is none now.
+
+        Raises:
+            OSError: something is wrong with the socket, or with the machine.
+        """
         while True:
             try:
                 data, ancillary, _, address = self.raw.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
@@ -135,6 +140,8 @@ class UdpSocket:
             except BlockingIOError:
                 return None
             except OSError as error:
+                if error.errno not in _LOST:
+                    raise
                 self._note(error)
         self.refusals, self.has_heard = 0, True
         stride, ecn, local = 0, 0, None
@@ -161,14 +168,21 @@ class UdpSocket:
         except BlockingIOError:
             return False
         except OSError as error:
+            self._note(error)
             if stride and error.errno in (errno.EIO, errno.EINVAL):
-                # The kernel knows how to cut, and this interface does not: from now on we do.
-                self.segments = 1
-                for start in range(0, len(data), stride):
-                    self.send((data[start : start + stride], address, 0, ecn, local))
-            else:
-                self._note(error)
+                self._send_in_pieces(packet)
         return True
+
+    def _send_in_pieces(self, packet: Packet) -> None:
+        data, address, stride, ecn, local = packet
+        # An address to which nothing can be sent, as one with port 0 that a stranger made up, says
+        # nothing about the interface.
+        refused = self.failures
+        for start in range(0, len(data), stride):
+            self.send((data[start : start + stride], address, 0, ecn, local))
+        if self.failures == refused:
+            # The kernel knows how to cut, and the interface does not: from now on we do.
+            self.segments = 1
 
     def _ancillary(self, stride: int, ecn: int, local: str | None) -> list[tuple[int, int, bytes]]:
         found = []
@@ -185,13 +199,8 @@ class UdpSocket:
         return found
 
     def _note(self, error: OSError) -> None:
-        """Take what the kernel tells of a datagram that was sent before.
-
-        Raises:
-            OSError: it is about the socket, which is of no use any more.
-        """
-        if error.errno not in _LOST:
-            raise error
+        """Take what the kernel tells of a datagram that was sent before, or is not sent."""
+        self.failures += 1
         if error.errno == errno.ECONNREFUSED:
             self.refusals += 1
             # It is told here too, and until it is read the socket counts as readable.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import structlog
 import trio
 from trio.lowlevel import wait_readable, wait_writable
 
@@ -24,6 +25,8 @@ from alknet.transport.trust import Trust
 from alknet.transport.udp import Packet, SocketAddress, UdpSocket
 from alknet.wire.limits import Limits
 
+log = structlog.get_logger("alknet.transport")
+
 PROTOCOL: Final = b"alknet/call"
 # So much is taken from a busy socket before what is to be sent is sent, and others get their turn.
 _BATCH: Final = 32
@@ -32,6 +35,8 @@ _FEW_BYTES: Final = 4096
 _ANSWER_SECONDS: Final = 0.001
 # When the far end's kernel has said so often in a row that nobody is there any more, nobody is.
 _REFUSALS: Final = 3
+# Nothing is read for so long when the machine fails to.
+_PAUSE_SECONDS: Final = 0.1
 # How long connections may take to end when the driver is cancelled.
 _ENDING_SECONDS: Final = 2.0
 
@@ -145,8 +150,9 @@ class Driver:
                     while self._is_wanted:
                         await self._turn()
                 except OSError as error:
-                    self._lose_all(f"its socket has failed: {in_words(error)}")
-                    return
+                    # Of the machine, which may get over it; the connections see to what was lost.
+                    log.error("datagrams not received", why=in_words(error))
+                    await trio.sleep(_PAUSE_SECONDS)
             if self._timer.cancelled_caught:
                 self._hear()
                 self.flush()
