@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from itertools import count
 
 from ..processes import ROOT
 
 DEVICE = "road0"
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
+# Several roads may be there at once.
+_NUMBERS = count()
 
 
 def run(*command):
@@ -105,7 +108,8 @@ def started(*command):
 @contextmanager
 def road():
     """Make two namespaces with a road between them, which has no faults yet."""
-    near, far = (f"alknet-{os.getpid()}-{end}" for end in ("near", "far"))
+    number = next(_NUMBERS)
+    near, far = (f"alknet-{os.getpid()}-{number}-{end}" for end in ("near", "far"))
     with ExitStack() as stack:
         for namespace in (near, far):
             run("ip", "netns", "add", namespace)

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from alknet.transport.dns.authority import Asked, Authority, answer
 from alknet.transport.dns.messages import query
 from alknet.transport.dns.names import Zone
-from alknet.transport.dns.packet import Ack, Ask, CarryDown, Gone, Segment
+from alknet.transport.dns.packet import (
+    Ack,
+    Ask,
+    CarryDown,
+    CarryUp,
+    Gone,
+    Offer,
+    Open,
+    Opened,
+    Segment,
+)
 
 ZONE = Zone("tunnel.example")
 AUTHORITY = Authority(ZONE, "192.0.2.1")
@@ -117,6 +127,8 @@ def test_an_answer_repeats_the_name_as_it_was_written_and_is_to_be_kept_for_no_t
     assert response.flags & dns.flags.AA
 
 
+FORGOTTEN = "the node knows of no such session: it was restarted, or idle"
+HALF_OPEN = CarryDown(Ack(0, 0, 32), 0, Segment(0, bytes(96)), was_held=False)
 LONG = CarryDown(Ack(0, 0, 32), 0, Segment(0, bytes(900)), was_held=False)
 
 
@@ -153,3 +165,18 @@ def test_a_full_answer_to_the_longest_name_fits_into_a_datagram():
 
     assert dns.message.from_wire(wire).answer
     assert 1200 < len(wire) <= 1232
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "times"),
+    [
+        (Ask(bytes(8)), Offer(bytes(8)), 1.4),
+        (Open(bytes(8), bytes(8), 0), Opened(), 1.2),
+        (CarryUp(bytes(8), 0, 0, Ack(0, 0, 32), None), Gone(FORGOTTEN), 2.2),
+        (CarryUp(bytes(8), 0, 0, Ack(0, 0, 32), None), HALF_OPEN, 3.0),
+    ],
+)
+def test_who_is_not_known_is_sent_little_more_than_he_has_sent(asked, answered, times):
+    """A full answer is more than ten times as long as the shortest query."""
+    wire = query(ZONE, asked)
+    assert len(answer(AUTHORITY.examine(wire), answered, is_udp=True)) <= times * len(wire)

@@ -125,7 +125,7 @@ async def test_answers_are_small_until_it_is_known_who_asks(door):
         assert isinstance(answer, CarryDown)
         return len(answer.segment.data)
 
-    assert carried(0) <= 160
+    assert carried(0) <= 96
     session.entered()
     assert carried(1) > 800
 

@@ -46,7 +46,7 @@ _MINUTE: Final = 60.0
 _EPITAPH_SECONDS: Final = 5.0
 # Before the handshake an answer is hardly longer than the query; after it, it fills a datagram that
 # also repeats the longest name: 12 of header, 255 + 4 of question, 12 of record, 11 of EDNS.
-_HALF_OPEN_BYTES: Final = 160
+_HALF_OPEN_BYTES: Final = 96
 _STRINGS: Final = 4
 _OPEN_BYTES: Final = 1232 - (12 + 255 + 4 + 12 + 11) - _STRINGS - DOWN_BYTES
 
