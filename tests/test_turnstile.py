@@ -11,15 +11,19 @@ def stile():
     return Turnstile()
 
 
-A_TURN = 0.0001
-
-
-def used(stile, party, seconds, *, is_done=True, turns=1):
-    """Return the share of a link of *party* that has used the thread for *seconds*, in *turns*."""
+def used(stile, party, seconds, *, is_done=True):
+    """Return the share of a link of *party* that has used the thread for *seconds* at a time."""
     share = stile.share(party)
-    for _ in range(turns):
-        share.spent(seconds / turns, is_done=is_done)
+    share.spent(seconds, is_done=is_done)
     return share
+
+
+async def waits(share):
+    """Return whether *share* waits for its turn."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await share.begin()
+    return scope.cancelled_caught
 
 
 async def test_there_is_one_for_each_loop():
@@ -29,33 +33,32 @@ async def test_there_is_one_for_each_loop():
 async def test_a_link_that_is_alone_never_waits_however_much_it_does(stile):
     share = used(stile, "busy", 100, is_done=False)
 
-    assert not share.must_wait
-    assert share.turn_seconds == float("inf")
+    assert await share.begin() == float("inf")
 
 
 async def test_who_is_done_before_the_turn_is_over_does_not_wait_for_others(stile):
-    used(stile, "busy", 0.2)
-    share = used(stile, "modest", 0.2, turns=2100)
+    used(stile, "busy", 0.2, is_done=False)
+    share = used(stile, "modest", 0.00015)
 
-    assert not share.must_wait
-    assert share.turn_seconds < 0.001
+    assert not await waits(share)
+    assert await share.begin() < 0.001
 
 
 @pytest.mark.parametrize(
     ("links", "use"),
     [
-        (1, {"seconds": 0.9 * A_TURN, "is_done": False}),
-        (1, {"seconds": 1.1 * A_TURN}),
-        (1, {"seconds": 0.5, "turns": 10_000}),
-        (50, {"seconds": 0.01, "turns": 200}),
+        (1, {"seconds": 0.00001, "is_done": False}),
+        (1, {"seconds": 0.00025}),
+        (50, {"seconds": 0.00005}),
     ],
-    ids=["has more to say", "says much at once", "has used much", "has used much over many links"],
+    ids=["has more to say", "says much at once", "says much over many links"],
 )
-async def test_who_uses_much_waits_where_others_are_there(stile, links, use):
+async def test_who_uses_much_waits_where_others_are_there(stile, links, use, monkeypatch):
+    monkeypatch.setattr("alknet.turnstile.perf_counter", lambda: 1000.0)
     used(stile, "other", 0.01)
     shares = [used(stile, "busy", **use) for _ in range(links)]
 
-    assert shares[-1].must_wait
+    assert await waits(shares[-1])
 
 
 def test_what_was_used_long_ago_does_not_count():
@@ -74,7 +77,7 @@ async def test_those_who_wait_go_one_at_a_time_and_only_when_nothing_else_is_to_
     passes, at = 0, []
 
     async def turn(share):
-        await share.turn()
+        await share.begin()
         at.append(passes)
         share.spent(0, is_done=False)
 
@@ -101,7 +104,7 @@ async def test_a_thread_that_is_never_idle_lets_them_go_now_and_then(stile, auto
 
     async def turn():
         for _ in range(3):
-            await share.turn()
+            await share.begin()
             share.spent(0.001, is_done=False)
         went.set()
 
@@ -117,7 +120,7 @@ async def test_who_has_used_least_goes_first(stile):
     order = []
 
     async def turn(name):
-        await shares[name].turn()
+        await shares[name].begin()
         order.append(name)
 
     async with trio.open_nursery() as nursery:
@@ -128,12 +131,12 @@ async def test_who_has_used_least_goes_first(stile):
 
 
 async def test_who_stops_waiting_keeps_nobody_from_going(stile):
-    shares = [used(stile, str(number), number) for number in range(5)]
+    shares = [used(stile, str(number), number + 1) for number in range(5)]
     went = []
 
     async def turn(number, scope):
         with scope:
-            await shares[number].turn()
+            await shares[number].begin()
             went.append(number)
 
     async with trio.open_nursery() as nursery:

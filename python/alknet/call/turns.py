@@ -42,18 +42,14 @@ class Turns:
 
     async def begin(self) -> None:
         """Begin a turn, unless the last one goes on; wait for it if need be."""
-        share = self._share
-        if self._is_on or share is None:
+        if self._is_on or self._share is None:
             return
-        if share.must_wait:
-            await share.turn()
-            self._count = 0
-            self._busy = 0.0
+        seconds = await self._share.begin()
         self._is_on = True
         # What is counted is the thread's work, and not that of others on the same machine. To look
         # at the clock on the wall costs less.
         self._began = thread_time()
-        self._until = perf_counter() + share.turn_seconds
+        self._until = perf_counter() + seconds
 
     @property
     def is_over(self) -> bool:
@@ -64,10 +60,10 @@ class Turns:
     async def pause(self) -> None:
         """End the turn, let others go, and begin the next."""
         self.end(is_done=False)
-        if self._share is None or not self._share.must_wait:
+        self._count = 0
+        self._busy = 0.0
+        if self._share is None or self._share.is_alone:
             await checkpoint()
-            self._count = 0
-            self._busy = 0.0
         await self.begin()
         self._count += 1
 

@@ -25,7 +25,7 @@ _RUN_BYTES: Final = 64 * 1024
 # What is larger is sent, and received, so much at a time, and others go on in between.
 _LARGE_BYTES: Final = 256 * 1024
 # So many frames that are no messages, pings or fragments, are worked off before others get a turn.
-_IDLE_FRAMES: Final = 32
+_IDLE_FRAMES: Final = 16
 
 
 class MessageLink(Link):
