@@ -234,7 +234,6 @@ class Forwarded:
     def __init__(self, url: str, port: str) -> None:
         self._node = Ours(url)
         self._port = int(port)
-        self.run = self._node.run
 
     @asynccontextmanager
     async def _led(self) -> AsyncIterator[int]:

@@ -18,9 +18,10 @@ from .world import world
 CALLERS = 1000
 ROUNDS = 4
 # What the second half of the rounds may add, in blocks of Python's memory: one thing kept for each
-# call is at least one block. It wavers where services are restarted and links are cut.
+# call is at least one block. It wavers with how the links take turns, which real time decides, and
+# more where services are restarted and links are cut.
 BLOCKS_A_CALL = 0.2
-WAVER = {True: 0, False: 3000}
+WAVER = {True: 500, False: 3000}
 LONGER_THAN_ANY_TIMEOUT = 60.0
 # A scheduler that draws lots from a seed of its own would draw others the next time.
 SCHEDULER = trio._core._run._r

@@ -9,6 +9,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from alknet.testing import advance, no_orphans
 
 SCHEDULER = trio._core._run._r
+# At rest is who still waits after this: links that have used much of the thread go on when nothing
+# else does, at the same moment as whoever waits for no longer than that.
+_SETTLED = 0.001
 
 
 class Stepper:
@@ -60,7 +63,7 @@ class Stepper:
 
     async def _main(self, program, ready):
         async with no_orphans(), program() as here:
-            await wait_all_tasks_blocked()
+            await wait_all_tasks_blocked(_SETTLED)
             ready.put((here, trio.lowlevel.current_trio_token()))
             await self._over.wait()
 
@@ -68,5 +71,5 @@ class Stepper:
         result = function(*arguments)
         if hasattr(result, "__await__"):
             result = await result
-        await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked(_SETTLED)
         return result
