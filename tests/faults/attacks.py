@@ -131,6 +131,18 @@ class Attacker:
         ]
         await self.repeat([b"".join(replies) * (BATCH // 5)])
 
+    async def frames_that_say_nothing(self):
+        """Pings, and the fragments of a message that never ends."""
+        nothing = framed(b"are you there", b"\x89") + framed(b"", b"\x00")
+
+        async def attack(stream):
+            await stream.send_all(framed(b"", b"\x02"))
+            while True:
+                await stream.send_all(nothing * BATCH)
+                self.strike()
+
+        await self.let_in(attack)
+
     async def windows_never_granted(self):
         async def attack(stream):
             for number in range(50):
@@ -247,6 +259,7 @@ ATTACKS = [
     "flood_of_requests",
     "ids_reused",
     "replies_never_asked_for",
+    "frames_that_say_nothing",
     "windows_never_granted",
     "streams_never_read",
     "giant_frames",
