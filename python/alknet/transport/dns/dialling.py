@@ -92,7 +92,7 @@ async def dial(
     except trio.TooSlowError:
         why = f"; {caller.heard}" if caller.heard else ""
         raise Unreachable(f"{url} did not answer within {timeout:g} s{why}") from None
-    log.info("connected by DNS, which is slow: some 100 kB/s at best", url=url)
+    log.info("connected by DNS, which is slow: at best some 100 kB/s go and 800 kB/s come", url=url)
     link.format = format
     return link
 

@@ -259,7 +259,10 @@ async def listen(
     async with trio.open_nursery() as nursery:
         try:
             await (links or nursery).start(port.run)
-            log.info("listening by DNS, which is slow: some 100 kB/s at best", url=str(address))
+            log.info(
+                "listening by DNS, which is slow: at best some 100 kB/s come and 800 kB/s go",
+                url=str(address),
+            )
             task_status.started(str(address))
             await trio.sleep_forever()
         finally:
