@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import open_websocket_url
 
 from alknet.errors import SettingsError, Unreachable
@@ -181,6 +182,31 @@ async def test_a_server_of_something_else_is_told_apart(nursery, answer, words):
     listeners = await nursery.start(_serve_tcp, serve)
     port = listeners[0].socket.getsockname()[1]
     with trio.fail_after(5), pytest.raises(Unreachable, match=words):
+        await websocket.dial(nursery, f"ws://127.0.0.1:{port}", limits=DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\nnot here, no"],
+        [b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\nnot he", b"re, no"],
+        [b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n", b"\r\nnot ", b"here, ", b"no"],
+        [b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\na\r\n\r\nb", b"c\r\n\r\nd"],
+    ],
+    ids=["at once", "in two", "in four", "blank lines"],
+)
+async def test_a_web_server_that_keeps_the_connection_open_is_told_apart_at_once(nursery, pieces):
+    async def serve(stream):
+        async with stream:
+            await stream.receive_some(4096)
+            for piece in pieces:
+                await stream.send_all(piece)
+                await wait_all_tasks_blocked(0.01)
+            await stream.receive_some(1)
+
+    listeners = await nursery.start(_serve_tcp, serve)
+    port = listeners[0].socket.getsockname()[1]
+    with trio.fail_after(2), pytest.raises(Unreachable, match="HTTP 404"):
         await websocket.dial(nursery, f"ws://127.0.0.1:{port}", limits=DEFAULT_LIMITS)
 
 

@@ -255,10 +255,10 @@ async def _opening(
     has come is looked at.
     """
     head = bytearray()
-    rest = b""
     while protocol.handshake_exc is None:
         data = await below.receive()
         await step()
+        rest = b""
         if not data:
             protocol.receive_eof()
         else:
@@ -268,12 +268,15 @@ async def _opening(
             if end >= 0:
                 rest = bytes(head[end + len(_HEAD_ENDS) :])
             protocol.receive_data(data[: len(data) - len(rest)])
-        for event in protocol.events_received():
-            assert isinstance(event, Request | Response)
-            return event, rest
-        if rest:
+        events = protocol.events_received()
+        if rest and not events:
             # A refusal that has more to say than its head.
             protocol.receive_data(rest)
+            rest = b""
+            events = protocol.events_received()
+        for event in events:
+            assert isinstance(event, Request | Response)
+            return event, rest
     return None, b""
 
 
