@@ -7,7 +7,7 @@ links at the same moment pass no more than one after the other would.
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Final
 
@@ -76,37 +76,32 @@ class Quota:
         with _counted(self._open_from, key):
             yield
 
-    @contextmanager
-    def identified(self, identity: str, remote: str) -> Iterator[None]:
+    def identified(self, identity: str, remote: str) -> AbstractContextManager[None]:
         """Count a link of *identity* while the block runs.
 
         Raises:
             RateLimited: it has as many as it may.
         """
         most = self.limits.max_connections_per_identity
-        is_exempt = self._key_of(remote) is None
-        if most and not is_exempt and self._open_by[identity] >= most:
-            raise _too_much(
-                f"{identity!r} has {most} links open, the most that one identity may", None
-            )
-        with _counted(self._open_by, identity):
-            yield
+        return self._one_more(self._open_by, identity, remote, most, "links open")
 
-    @contextmanager
-    def forwarding(self, identity: str, remote: str) -> Iterator[None]:
+    def forwarding(self, identity: str, remote: str) -> AbstractContextManager[None]:
         """Count a connection that is forwarded for *identity* while the block runs.
 
         Raises:
             RateLimited: it has as many as it may.
         """
         most = self.limits.max_forwards_per_identity
+        return self._one_more(self._forwards_by, identity, remote, most, "connections forwarded")
+
+    @contextmanager
+    def _one_more(
+        self, count: Counter[str], identity: str, remote: str, most: int, what: str
+    ) -> Iterator[None]:
         is_exempt = self._key_of(remote) is None
-        if most and not is_exempt and self._forwards_by[identity] >= most:
-            raise _too_much(
-                f"{identity!r} has {most} connections forwarded, the most that one identity may",
-                None,
-            )
-        with _counted(self._forwards_by, identity):
+        if most and not is_exempt and count[identity] >= most:
+            raise _too_much(f"{identity!r} has {most} {what}, the most that one identity may", None)
+        with _counted(count, identity):
             yield
 
     def call(self, identity: str, remote: str) -> None:
