@@ -1,8 +1,11 @@
 //! However a stream is cut, the same bodies come out, and the same fault ends it.
 #![no_main]
 
+mod pieces;
+
 use alknet_core::frame::{BadFrame, Splitter};
 use libfuzzer_sys::fuzz_target;
+use pieces::cut;
 
 const FRAME_BYTES: usize = 1000;
 
@@ -25,13 +28,5 @@ fn bodies(parts: impl Iterator<Item = Vec<u8>>) -> (Vec<Vec<u8>>, Option<BadFram
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     let (sizes, stream) = input;
     let whole = bodies(std::iter::once(stream.clone()));
-    let mut rest = stream.as_slice();
-    let mut parts = Vec::new();
-    for size in sizes {
-        let (part, after) = rest.split_at(usize::from(size).min(rest.len()));
-        parts.push(part.to_vec());
-        rest = after;
-    }
-    parts.push(rest.to_vec());
-    assert_eq!(bodies(parts.into_iter()), whole);
+    assert_eq!(bodies(cut(&sizes, &stream).into_iter()), whole);
 });

@@ -1,8 +1,11 @@
 //! However a stream is cut, the same messages come out, the same is answered, and it ends alike.
 #![no_main]
 
+mod pieces;
+
 use alknet_core::websocket::{Close, Connection, Role, Step};
 use libfuzzer_sys::fuzz_target;
+use pieces::cut;
 
 const MESSAGE_BYTES: usize = 1000;
 
@@ -21,7 +24,10 @@ fn heard(parts: impl Iterator<Item = Vec<u8>>) -> Heard {
     for part in parts {
         let mut rest = part.as_slice();
         loop {
-            match connection.read(&mut rest).expect("a server needs no randomness") {
+            match connection
+                .read(&mut rest)
+                .expect("a server needs no randomness")
+            {
                 Step::Message { is_text, payload } => {
                     let mut bytes = vec![0; payload.len()];
                     payload.write(&mut bytes);
@@ -50,15 +56,7 @@ fn heard(parts: impl Iterator<Item = Vec<u8>>) -> Heard {
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     let (sizes, stream) = input;
     let whole = heard(std::iter::once(stream.clone()));
-    let mut rest = stream.as_slice();
-    let mut parts = Vec::new();
-    for size in sizes {
-        let (part, after) = rest.split_at(usize::from(size).min(rest.len()));
-        parts.push(part.to_vec());
-        rest = after;
-    }
-    parts.push(rest.to_vec());
-    assert_eq!(heard(parts.into_iter()), whole);
+    assert_eq!(heard(cut(&sizes, &stream).into_iter()), whole);
 
     // What one end writes, the other reads.
     for (is_text, message) in &whole.messages {
